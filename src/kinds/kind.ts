@@ -1,0 +1,109 @@
+/** The recipe of a cocoon: what COCOON_KINDS says, parsed. Types only, shared by kinds, runners and services. */
+
+export const RUNNER_TYPES = ['docker', 'podman', 'script'] as const
+export type RunnerType = (typeof RUNNER_TYPES)[number]
+
+export interface KindSpec {
+  readonly id: string
+  readonly runner_type: RunnerType
+  /** As the operator wrote it; environment values included, so never send it out without `redactKind`. */
+  readonly runner_config: Readonly<Record<string, unknown>>
+  /** The docker or podman image, else `""`. */
+  readonly image: string
+  readonly config: RunnerConfig
+}
+
+export type RunnerConfig = ContainerConfig | ScriptConfig
+
+export interface Resources {
+  readonly memoryBytes: number | null
+  readonly cpus: number | null
+  readonly pids: number | null
+  readonly nofile: number | null
+  readonly nproc: number | null
+}
+
+interface CommonConfig {
+  readonly environment: Readonly<Record<string, string>>
+  /** Globs (`*`) of names that a spawn request may set. */
+  readonly acceptEnvironment: readonly string[]
+  /** The exposed port as declared; null = not declared. A script's real port is always chosen by Hive. */
+  readonly port: number | null
+  /** `uid[:gid]`, a name, `auto`, or null = the runner's default. */
+  readonly user: string | null
+  readonly resources: Resources
+  readonly readyTimeoutMs: number
+  readonly stopGraceMs: number
+  readonly allowOrigins: readonly string[]
+  readonly stripPrefix: boolean
+}
+
+export interface PortSpec {
+  readonly port: number
+  /** A fixed host port, or null = one chosen from HIVE_PORT_RANGE. */
+  readonly hostPort: number | null
+}
+
+export interface VolumeSpec {
+  readonly kind: 'volume' | 'host'
+  /** Volume name (placeholders allowed) or absolute host path. */
+  readonly source: string
+  readonly target: string
+  readonly readOnly: boolean
+}
+
+export interface ContainerSecurity {
+  readonly capAdd: readonly string[]
+  readonly capDrop: readonly string[]
+  readonly readOnly: boolean
+  readonly seccomp: string | null
+  readonly apparmor: string | null
+  readonly selinux: string | null
+  readonly userns: string | null
+  readonly allowSudo: boolean
+}
+
+export interface ContainerConfig extends CommonConfig {
+  readonly runner: 'docker' | 'podman'
+  readonly image: string
+  /** Entrypoint override; null = the image's own. */
+  readonly command: readonly string[] | null
+  /** Command override (arguments); null = the image's own. */
+  readonly args: readonly string[] | null
+  /** A custom template holding `{service_name}` or `{request_id}`; null = `hive-<instance>-<service_name>`. */
+  readonly containerName: string | null
+  readonly workingDir: string | null
+  readonly volumes: readonly VolumeSpec[]
+  readonly ports: readonly PortSpec[]
+  readonly security: ContainerSecurity
+  readonly gpus: number | 'all' | null
+  readonly pull: 'missing' | 'always' | 'never'
+}
+
+export interface ScriptConfig extends CommonConfig {
+  readonly runner: 'script'
+  /** One token, never split, never a shell. */
+  readonly command: string
+  readonly args: readonly string[]
+  /** null = `<state>/work/<id>`, removed with the service. */
+  readonly workingDir: string | null
+  /** Names of further ports, injected as `PORT_<NAME>`. */
+  readonly portNames: readonly string[]
+}
+
+/** One thing wrong with COCOON_KINDS: where, what, and what would be right. Never holds a secret value. */
+export interface KindProblem {
+  /** 1-based number of the entry. */
+  readonly entry: number
+  readonly id: string | null
+  readonly field: string | null
+  readonly wrong: string
+  readonly right: string
+}
+
+/** What the operator allows beyond the safe defaults (`HIVE_ALLOW_*`). */
+export interface KindPolicy {
+  readonly allowHostPaths: readonly string[]
+  /** `HIVE_ALLOW_<WHAT>` (lower case, such as `privileged`) → kind ids it names. */
+  readonly allow: ReadonlyMap<string, ReadonlySet<string>>
+}

@@ -1,0 +1,157 @@
+import type { RunnerConfig, RunnerType } from '../kinds/kind.ts'
+import type { Endpoint, PortBinding, RunnerHandle } from '../runners/driver.ts'
+
+/** The service: the durable record of one cocoon. The wire shape, the private row around it, and the legal states. */
+
+/** Rank grows along every legal path of one attempt; `(attempt, rank)` never goes back. */
+export const STATE_RANK = {
+  requested: 0,
+  preparing: 10,
+  starting: 20,
+  running: 30,
+  stopping: 40,
+  stopped: 50,
+  rejected: 60,
+  failed: 70,
+  lost: 80,
+  removed: 90,
+} as const
+
+export type ServiceState = keyof typeof STATE_RANK
+export const SERVICE_STATES = Object.freeze(Object.keys(STATE_RANK)) as readonly ServiceState[]
+
+/** Legal next states within one attempt. A new attempt (`requested`) is reached from {@link ENDED_STATES} only. */
+export const NEXT_STATES: Readonly<Record<ServiceState, readonly ServiceState[]>> = {
+  requested: ['preparing', 'stopping', 'rejected'],
+  preparing: ['starting', 'stopping', 'rejected'],
+  starting: ['running', 'stopping', 'rejected', 'failed', 'lost'],
+  running: ['stopping', 'stopped', 'failed', 'lost'],
+  stopping: ['stopped'],
+  stopped: ['removed'],
+  rejected: ['removed'],
+  failed: ['removed'],
+  lost: ['removed'],
+  removed: [],
+}
+
+export const ENDED_STATES: readonly ServiceState[] = ['stopped', 'rejected', 'failed', 'lost']
+
+export function isEnded(state: ServiceState): boolean {
+  return ENDED_STATES.includes(state)
+}
+
+/** Counts against HIVE_MAX_COCOONS: everything from requested to stopping. */
+export function isActive(state: ServiceState): boolean {
+  return STATE_RANK[state] <= STATE_RANK.stopping
+}
+
+export type Desired = 'running' | 'stopped' | 'removed'
+export type Health = 'none' | 'starting' | 'passing' | 'failing'
+export type IntentBy = 'api' | 'signaling' | 'idle' | 'ttl' | 'wake' | 'restart' | 'shutdown'
+export type ExitReason =
+  | 'exited'
+  | 'signal'
+  | 'oom'
+  | 'stopped'
+  | 'idle'
+  | 'ttl'
+  | 'unhealthy'
+  | 'not_ready'
+  | 'crash_loop'
+  | 'lost'
+  | 'runner_unavailable'
+
+export interface Exit {
+  /** Always a number, shell convention: 128 + n for signal n. */
+  readonly code: number
+  readonly signal: string | null
+  readonly reason: ExitReason
+  readonly oom: boolean
+}
+
+/** `code` is stable and meant for programs; `detail` is a sentence for people and holds no secret. */
+export interface ServiceError {
+  readonly code: string
+  readonly detail: string
+}
+
+export interface ServicePort {
+  readonly port: number
+  readonly host: string
+  readonly host_port: number
+  readonly protocol: 'tcp'
+}
+
+/** Milliseconds spent per phase of the current attempt; null = not reached or not needed. */
+export interface Timings {
+  readonly queued_ms: number | null
+  readonly pull_ms: number | null
+  readonly create_ms: number | null
+  readonly start_ms: number | null
+  readonly ready_ms: number | null
+}
+
+/** The record as it goes over the wire (JSON, snake_case, times ISO 8601 UTC). */
+export interface ServiceRecord {
+  readonly id: string
+  readonly fqn: string
+  readonly name: string
+  readonly kind: string
+  readonly runner: RunnerType
+  readonly state: ServiceState
+  readonly desired: Desired
+  readonly health: Health
+  readonly ready: boolean
+  readonly attempt: number
+  readonly restarts: number
+  readonly pid: number | null
+  readonly container_id: string | null
+  readonly image: string | null
+  readonly url: string | null
+  readonly origin_url: string | null
+  readonly ports: readonly ServicePort[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly request_id: string
+  readonly created_at: string
+  readonly started_at: string | null
+  readonly ready_at: string | null
+  readonly ended_at: string | null
+  readonly expires_at: string | null
+  readonly idle_at: string | null
+  readonly observed_at: string | null
+  readonly exit: Exit | null
+  readonly error: ServiceError | null
+  readonly next_attempt_at: string | null
+  readonly timings: Timings
+  readonly revision: number
+}
+
+/** A port held for a service: durable before it is used, quarantined for 60 s after `releasedAt`. */
+export interface PortLease extends PortBinding {
+  readonly fixed: boolean
+  readonly releasedAt: string | null
+}
+
+/** What Hive alone knows of a service. Everything but `sealed` is plain JSON without secrets. */
+export interface ServiceRow {
+  readonly record: ServiceRecord
+  readonly targetAttempt: number
+  readonly intent: {
+    readonly by: IntentBy
+    readonly reason: string | null
+    readonly volumes: boolean
+    readonly recreate: boolean
+  }
+  readonly handle: RunnerHandle | null
+  readonly endpoint: Endpoint | null
+  readonly leases: readonly PortLease[]
+  /** The resolved config it was born with, environment values taken out (they are in `sealed`). */
+  readonly config: RunnerConfig
+  /** True if a declared port must accept before `running`; false = started is running. */
+  readonly gated: boolean
+  /** HMAC of the canonical spawn body, for request_id reuse. */
+  readonly requestHmac: string
+  readonly configHmac: string
+  /** AES-256-GCM of `{environment, setup_token, cocoon_secret}`; null once removed. */
+  readonly sealed: Uint8Array | null
+}

@@ -1,0 +1,50 @@
+import type { KindPolicy, KindSpec } from './kinds/kind.ts'
+import type { Secret } from './secret.ts'
+
+export interface NumberRange {
+  readonly first: number
+  readonly last: number
+}
+
+/** Everything Hive is told at start: read once from the environment by `config.ts`, frozen, passed as an argument. */
+export interface HiveConfig {
+  readonly host: string
+  readonly port: number
+  /** Origin of absolute URLs in answers, without a trailing slash; null = derived from the listener. */
+  readonly publicUrl: string | null
+  /** Lower-case host names beyond the loopback names. */
+  readonly allowedHosts: readonly string[]
+  readonly corsOrigins: readonly string[]
+  readonly stateDir: string
+  /** `HIVE_TOKEN`; null = the token file in the state directory. */
+  readonly token: Secret | null
+  /** `HIVE_AUTH=off` → false; loopback listeners only. */
+  readonly auth: boolean
+  readonly masterKey: Secret | null
+  readonly hiveId: string
+  readonly hiveSecret: Secret | null
+  readonly signalingUrl: string | null
+  /** Engine addresses (`unix:///…`, `tcp://…`, `http://…`) in the order to try; the first that answers is used. */
+  readonly dockerHosts: readonly string[]
+  readonly podmanHosts: readonly string[]
+  /** Host mode: cocoons at `<name>.<cocoonDomain>`; `localhost` by default on loopback, else null = off. */
+  readonly cocoonDomain: string | null
+  /** The data plane's own listener; null = shared with the control plane. */
+  readonly proxyPort: number | null
+  readonly proxyAuth: 'public' | 'token'
+  readonly maxCocoons: number
+  readonly maxStarts: number
+  readonly portRange: NumberRange
+  readonly uidRange: NumberRange | null
+  readonly registryAuthFile: string | null
+  /** Milliseconds after which ended services are removed; null = never (`HIVE_KEEP_ENDED` off). */
+  readonly keepEndedMs: number | null
+  readonly stopOnExit: boolean
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+  readonly kinds: readonly KindSpec[]
+  readonly policy: KindPolicy
+  /** Lines to log at start: unknown `HIVE_*` names, overridden variables and the like. Never a value. */
+  readonly warnings: readonly string[]
+  /** Parts of Hive's own environment that drivers need: PATH for look-ups, LANG, TZ, TMPDIR for scripts. */
+  readonly hostEnvironment: Readonly<Record<'PATH' | 'HOME' | 'LANG' | 'TZ' | 'TMPDIR', string | null>>
+}
