@@ -91,6 +91,16 @@ export interface Timings {
   readonly ready_ms: number | null
 }
 
+/** How far a preparation is: kept in memory only, null outside `preparing`. */
+export interface ServiceProgress {
+  readonly phase: 'pull' | 'files'
+  readonly message: string
+  readonly current_bytes: number | null
+  readonly total_bytes: number | null
+  readonly layers_done: number | null
+  readonly layers_total: number | null
+}
+
 /** The record as it goes over the wire (JSON, snake_case, times ISO 8601 UTC). */
 export interface ServiceRecord {
   readonly id: string
@@ -122,27 +132,42 @@ export interface ServiceRecord {
   readonly exit: Exit | null
   readonly error: ServiceError | null
   readonly next_attempt_at: string | null
+  readonly progress: ServiceProgress | null
   readonly timings: Timings
   readonly revision: number
 }
 
 /** A port held for a service: durable before it is used, quarantined for 60 s after `releasedAt`. */
 export interface PortLease extends PortBinding {
+  /** The operator chose the number; it is never exchanged for another. */
   readonly fixed: boolean
   readonly releasedAt: string | null
+}
+
+/** What was last asked for, durable before anything is done about it. */
+export interface Intent {
+  readonly by: IntentBy
+  readonly reason: string | null
+  /** A removal takes named volumes with it. */
+  readonly volumes: boolean
+  /** The next launch makes a new container instead of starting the old one again. */
+  readonly recreate: boolean
 }
 
 /** What Hive alone knows of a service. Everything but `sealed` is plain JSON without secrets. */
 export interface ServiceRow {
   readonly record: ServiceRecord
   readonly targetAttempt: number
-  readonly intent: {
-    readonly by: IntentBy
-    readonly reason: string | null
-    readonly volumes: boolean
-    readonly recreate: boolean
-  }
+  readonly intent: Intent
+  /** When this attempt was asked for; phases are measured from it. */
+  readonly attemptAt: string
+  /** When it was removed; the tombstone stays for 24 h. */
+  readonly removedAt: string | null
+  /** True from just before the first launch until the object is removed: something may exist even without a handle. */
+  readonly mayExist: boolean
   readonly handle: RunnerHandle | null
+  /** The attempt that `handle` was launched or started again for; 0 = none yet. */
+  readonly launchedAttempt: number
   readonly endpoint: Endpoint | null
   readonly leases: readonly PortLease[]
   /** The resolved config it was born with, environment values taken out (they are in `sealed`). */

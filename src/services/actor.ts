@@ -1,0 +1,145 @@
+import type { Logger } from 'pino'
+import type { RunnerDriver } from '../runners/driver.ts'
+import { act } from './actions.ts'
+import { Backoff } from './backoff.ts'
+import type { ActionContext, SupervisorParts } from './context.ts'
+import type { ServiceRow } from './record.ts'
+import { type Action, type Fact, type IntentRequest, intend, nextAction, observe, type Step } from './step.ts'
+
+interface RunningAction {
+  readonly key: string
+  readonly abort: AbortController
+  readonly done: Promise<void>
+}
+
+/**
+ * Owns one service. Changes are serial: each is computed from the newest row and durable before the next begins.
+ * Between changes exactly one action runs, the one that `nextAction` names; a change that makes another one right
+ * aborts it. So a DELETE never waits behind a pull, and nothing is done that is not on the disk first.
+ */
+export class ServiceActor {
+  readonly #parts: SupervisorParts
+  readonly #log: Logger
+  readonly #context: ActionContext
+  readonly #backoff = new Backoff(500, 30_000)
+  #row: ServiceRow
+  #changes: Promise<unknown> = Promise.resolve()
+  #running: RunningAction | null = null
+  #retry: NodeJS.Timeout | null = null
+  #closed = false
+
+  constructor(parts: SupervisorParts, driver: RunnerDriver, row: ServiceRow) {
+    this.#parts = parts
+    this.#row = row
+    const { id, name, kind, request_id } = row.record
+    this.#log = parts.log.child({ service: name, id, kind, request_id })
+    this.#context = {
+      parts,
+      driver,
+      log: this.#log,
+      row: () => this.#row,
+      observe: (attempt, fact) => this.observe(attempt, fact),
+      progress: (progress) => parts.view.setProgress(id, toWire(progress)),
+    }
+  }
+
+  get row(): ServiceRow {
+    return this.#row
+  }
+
+  intend(request: IntentRequest): Promise<Step> {
+    return this.#change((row) => intend(row, request))
+  }
+
+  observe(attempt: number, fact: Fact): Promise<Step> {
+    return this.#change((row) => observe(row, attempt, fact, this.#parts.clock.now().toISOString()))
+  }
+
+  /** Starts, keeps or replaces the running action, whichever the row asks for. */
+  wake(): void {
+    if (this.#closed) return
+    const action = nextAction(this.#row)
+    const key = `${action} ${this.#row.record.attempt}`
+    if (this.#running) {
+      if (this.#running.key !== key) this.#running.abort.abort(new Error('something else is to be done now'))
+      return
+    }
+    if (this.#retry) clearTimeout(this.#retry)
+    this.#retry = null
+    if (action !== 'none') this.#start(action, key)
+  }
+
+  /** Ends the running action and waits for it. What it was doing to the cocoon is picked up from the table later. */
+  async close(): Promise<void> {
+    this.#closed = true
+    if (this.#retry) clearTimeout(this.#retry)
+    this.#running?.abort.abort(new Error('Hive is shutting down'))
+    await this.#running?.done
+    await this.#changes
+  }
+
+  #change(step: (row: ServiceRow) => Step): Promise<Step> {
+    const change = this.#changes.then(() => this.#apply(step))
+    this.#changes = change.catch(() => undefined) // the caller gets the error; the queue goes on
+    return change
+  }
+
+  async #apply(step: (row: ServiceRow) => Step): Promise<Step> {
+    const result = step(this.#row)
+    if (result.outcome === 'refused') this.#log.debug({ reason: result.reason }, 'refused')
+    if (result.outcome !== 'changed') return result
+    await this.#parts.table.write(result.row)
+    const previous = this.#row
+    this.#row = result.row
+    this.#parts.view.publish(result.row)
+    this.#say(previous, result.row)
+    this.wake()
+    return result
+  }
+
+  #start(action: Exclude<Action, 'none'>, key: string): void {
+    const abort = new AbortController()
+    const done = act(action, this.#context, abort.signal).then(
+      () => this.#ended(null),
+      (error: unknown) => this.#ended(abort.signal.aborted ? null : error),
+    )
+    this.#running = { key, abort, done }
+  }
+
+  /** An action that failed in a way it does not know itself is tried again later, never given up silently. */
+  #ended(error: unknown): void {
+    this.#running = null
+    if (this.#closed) return
+    if (error === null) {
+      this.#backoff.reset()
+      this.wake()
+      return
+    }
+    const waitMs = this.#backoff.next()
+    this.#log.error({ err: error, retry_ms: Math.round(waitMs) }, 'a step failed and will be tried again')
+    this.#retry = setTimeout(() => {
+      this.#retry = null
+      this.wake()
+    }, waitMs)
+  }
+
+  #say(previous: ServiceRow, row: ServiceRow): void {
+    const { state, attempt, desired, exit, error } = row.record
+    if (state === previous.record.state && attempt === previous.record.attempt) {
+      if (desired !== previous.record.desired) this.#log.info({ attempt, state, desired, by: row.intent.by }, 'asked')
+      return
+    }
+    this.#log.info({ attempt, state, ...(exit && { exit }), ...(error && { error }) }, state)
+  }
+}
+
+function toWire(progress: Parameters<ActionContext['progress']>[0]) {
+  return {
+    phase: progress.phase,
+    message: progress.message,
+    current_bytes: progress.currentBytes,
+    total_bytes: progress.totalBytes,
+    layers_done: progress.layersDone,
+    layers_total: progress.layersTotal,
+  }
+}

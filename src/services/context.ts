@@ -1,0 +1,49 @@
+import type { Logger } from 'pino'
+import type { RunnerConfig, RunnerType } from '../kinds/kind.ts'
+import type { PrepareProgress, RunnerDriver } from '../runners/driver.ts'
+import type { PortPool } from './ports.ts'
+import type { ServiceRow } from './record.ts'
+import type { StartSlots } from './start-slots.ts'
+import type { Fact, Step } from './step.ts'
+import type { ServiceTable } from './table.ts'
+import type { Vault } from './vault.ts'
+import type { ServiceView } from './view.ts'
+
+export interface Clock {
+  now(): Date
+}
+
+export interface PlaceholderValues {
+  readonly kind: string
+  readonly service_name: string
+  readonly request_id: string
+  readonly port: number | null
+}
+
+/** What every service shares. Drivers come by type only, the clock and ids from outside. */
+export interface SupervisorParts {
+  readonly table: ServiceTable
+  readonly view: ServiceView
+  readonly vault: Vault
+  readonly ports: PortPool
+  readonly slots: StartSlots
+  readonly drivers: ReadonlyMap<RunnerType, RunnerDriver>
+  readonly clock: Clock
+  readonly log: Logger
+  readonly signalingUrl: string | null
+  /** Fills `{kind} {service_name} {request_id} {port}` into everything of a config that may hold them. */
+  readonly fillPlaceholders: (config: RunnerConfig, values: PlaceholderValues) => RunnerConfig
+  readonly usesPort: (config: RunnerConfig) => boolean
+}
+
+/** One service as its actions see it. */
+export interface ActionContext {
+  readonly parts: SupervisorParts
+  readonly driver: RunnerDriver
+  readonly log: Logger
+  /** The newest durable row. */
+  row(): ServiceRow
+  /** Reports a fact about an attempt; durable when it resolves. */
+  observe(attempt: number, fact: Fact): Promise<Step>
+  progress(progress: PrepareProgress): void
+}

@@ -1,0 +1,71 @@
+import { isHiveError } from '../errors.ts'
+import { LaunchRefused, type Prepared, RunnerUnreachable } from '../runners/driver.ts'
+import type { ActionContext } from './context.ts'
+import { isGated, launchSpec, portWishes } from './launch-spec.ts'
+import type { PortLease, ServiceError } from './record.ts'
+import { persist } from './trouble.ts'
+
+/** How long a launch waits for a runner that does not answer (design 5: no engine for 10 min = rejected). */
+export const RUNNER_PATIENCE_MS = 600_000
+
+/** Pull or directories, then ports: all that must be durable before the launch. */
+export async function prepare(context: ActionContext, signal: AbortSignal): Promise<void> {
+  const { attempt } = context.row().record
+  const queuedMs = context.parts.clock.now().getTime() - Date.parse(context.row().attemptAt)
+  await context.observe(attempt, { type: 'preparing' })
+  await orReject(context, signal, async () => {
+    // A script's ports are known before it is prepared, a container's only when its image is there.
+    const early = context.row().config.runner === 'script' ? leasesFor(context, []) : null
+    const prepared = await prepareDriver(context, early ?? context.row().leases, signal)
+    const leases = early ?? leasesFor(context, prepared.exposed)
+    const gated = isGated(context.parts, context.row().config)
+    const { pullMs } = prepared
+    await context.observe(attempt, { type: 'starting', leases, gated, pullMs, queuedMs: Math.max(0, queuedMs) })
+  })
+}
+
+/** Runs a part of a launch; what can never work becomes `rejected` with the reason, what may work later is thrown on. */
+export async function orReject(context: ActionContext, signal: AbortSignal, part: () => Promise<void>): Promise<void> {
+  const { attempt } = context.row().record
+  try {
+    await part()
+  } catch (error) {
+    signal.throwIfAborted()
+    const refusal = refusalOf(error)
+    if (refusal === null) throw error
+    await context.observe(attempt, { type: 'refused', error: refusal, unavailable: error instanceof RunnerUnreachable })
+  }
+}
+
+/** Epoch milliseconds until which this attempt waits for its runner. */
+export function launchDeadline(context: ActionContext): number {
+  return Date.parse(context.row().attemptAt) + RUNNER_PATIENCE_MS
+}
+
+function prepareDriver(context: ActionContext, leases: readonly PortLease[], signal: AbortSignal): Promise<Prepared> {
+  const spec = launchSpec(context.parts, context.row(), leases)
+  const onProgress = context.progress
+  return persist(context, () => context.driver.prepare(spec, onProgress, signal), {
+    signal,
+    deadline: launchDeadline(context),
+  })
+}
+
+/** A service keeps its ports from attempt to attempt; the first launch chooses them. */
+function leasesFor(context: ActionContext, exposed: readonly number[]): readonly PortLease[] {
+  const { leases, record, config } = context.row()
+  const wishes = portWishes(config, exposed)
+  if (leases.length > 0 && !context.row().intent.recreate) return leases
+  context.parts.ports.release(record.id)
+  return context.parts.ports.lease(record.id, wishes)
+}
+
+function refusalOf(error: unknown): ServiceError | null {
+  if (error instanceof LaunchRefused) return { code: 'HIVE_LAUNCH_REFUSED', detail: error.message }
+  if (error instanceof RunnerUnreachable) return { code: 'HIVE_RUNNER_UNAVAILABLE', detail: error.message }
+  const final =
+    isHiveError(error, 'HIVE_SECRETS_LOST') ||
+    isHiveError(error, 'HIVE_PORT_TAKEN') ||
+    isHiveError(error, 'HIVE_CAPACITY')
+  return final ? { code: error.code, detail: error.message } : null
+}

@@ -1,0 +1,66 @@
+import type { Logger } from 'pino'
+import type { OwnedObject, RunnerDriver } from '../runners/driver.ts'
+import type { Clock } from './context.ts'
+import { isEnded, type ServiceRow } from './record.ts'
+import type { Supervisor } from './supervisor.ts'
+import type { ServiceView } from './view.ts'
+
+const TOMBSTONE_MS = 24 * 60 * 60 * 1000
+
+export interface ReconcileParts {
+  readonly view: ServiceView
+  readonly supervisor: Supervisor
+  readonly drivers: Iterable<RunnerDriver>
+  readonly clock: Clock
+  readonly log: Logger
+  /** Ended services older than this are removed; null = kept. */
+  readonly keepEndedMs: number | null
+}
+
+/**
+ * One pass: what runs is vouched for, what reappears after its service was removed or lost is cleared away, old
+ * tombstones are dropped. Objects that no row claims are left alone: they may belong to a table that was lost.
+ */
+export async function reconcile(parts: ReconcileParts, signal: AbortSignal): Promise<void> {
+  for (const driver of parts.drivers) {
+    try {
+      for (const object of await driver.list(signal)) await reconcileObject(parts, driver, object, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      parts.log.debug({ runner: driver.type, err: error }, 'this runner could not be reconciled')
+    }
+  }
+  await dropOld(parts)
+}
+
+async function reconcileObject(
+  parts: ReconcileParts,
+  driver: RunnerDriver,
+  object: OwnedObject,
+  signal: AbortSignal,
+): Promise<void> {
+  const row = parts.view.byId(object.id)
+  if (row === null) return
+  const { state } = row.record
+  if (state === 'removed' || (state === 'lost' && object.running)) {
+    parts.log.warn({ service: row.record.name, id: object.id, runner: driver.type }, 'removing a leftover')
+    await driver.remove(object.handle, { volumes: row.intent.volumes }, signal)
+  } else if (object.running) {
+    parts.view.setObserved(object.id, parts.clock.now().toISOString())
+  }
+}
+
+async function dropOld(parts: ReconcileParts): Promise<void> {
+  const now = parts.clock.now().getTime()
+  for (const row of [...parts.view.rows()]) {
+    if (row.removedAt !== null && now - Date.parse(row.removedAt) > TOMBSTONE_MS) await parts.supervisor.forget(row)
+    else if (isExpired(row, parts.keepEndedMs, now))
+      await parts.supervisor.intend(row.record.id, { desired: 'removed', by: 'ttl', reason: 'HIVE_KEEP_ENDED' })
+  }
+}
+
+function isExpired(row: ServiceRow, keepEndedMs: number | null, now: number): boolean {
+  const { state, ended_at, desired } = row.record
+  if (keepEndedMs === null || ended_at === null || !isEnded(state) || desired === 'removed') return false
+  return row.targetAttempt <= row.record.attempt && now - Date.parse(ended_at) > keepEndedMs
+}

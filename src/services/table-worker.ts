@@ -1,0 +1,190 @@
+import { join } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { parentPort, workerData } from 'node:worker_threads'
+
+/**
+ * The one thread that touches the service table. Writes that arrive together share one transaction and one fsync
+ * (WAL, synchronous=FULL: sqlite.org/pragma.html#pragma_synchronous); each is answered after it.
+ */
+
+export interface StoredRow {
+  readonly id: string
+  readonly name: string
+  /** 1 while the name is taken, 0 for a tombstone. */
+  readonly live: 0 | 1
+  readonly requestId: string
+  readonly body: string
+  readonly sealed: Uint8Array | null
+}
+
+export type TableRequest =
+  | { readonly call: number; readonly op: 'write'; readonly row: StoredRow }
+  | { readonly call: number; readonly op: 'purge'; readonly id: string }
+  | { readonly call: number; readonly op: 'load' }
+  | { readonly call: number; readonly op: 'close' }
+
+export interface TableFailure {
+  readonly kind: 'full' | 'failed'
+  readonly message: string
+}
+
+export interface TableReply {
+  readonly call: number
+  readonly failure: TableFailure | null
+  readonly rows?: readonly StoredRow[]
+}
+
+export interface TableStarted {
+  readonly started: true
+  readonly refused: { readonly reason: 'locked' | 'newer' | 'damaged' | 'unusable'; readonly message: string } | null
+}
+
+export const SCHEMA_VERSION = 1
+
+interface Statements {
+  readonly write: StatementSync
+  readonly purge: StatementSync
+  readonly load: StatementSync
+}
+
+if (parentPort) start(workerData as { directory: string })
+
+function start({ directory }: { directory: string }): void {
+  const port = parentPort
+  if (!port) return
+  let lock: DatabaseSync | null = null
+  try {
+    lock = takeLock(join(directory, 'lock.db'))
+    const db = openTable(join(directory, 'hive.db'))
+    port.postMessage({ started: true, refused: null } satisfies TableStarted)
+    serve(db, lock)
+  } catch (error) {
+    lock?.close()
+    const refused = error instanceof Refused ? { reason: error.reason, message: error.message } : describe(error)
+    port.postMessage({ started: true, refused } satisfies TableStarted)
+  }
+}
+
+class Refused extends Error {
+  readonly reason: 'locked' | 'newer' | 'damaged' | 'unusable'
+  constructor(reason: 'locked' | 'newer' | 'damaged' | 'unusable', message: string) {
+    super(message)
+    this.reason = reason
+  }
+}
+
+function describe(error: unknown): { reason: 'damaged' | 'unusable'; message: string } {
+  const message = error instanceof Error ? error.message : String(error)
+  const damaged = /malformed|not a database|corrupt/i.test(message)
+  return { reason: damaged ? 'damaged' : 'unusable', message }
+}
+
+/** An exclusive transaction that is never ended: the kernel drops the file lock with the process, however it dies. */
+function takeLock(file: string): DatabaseSync {
+  const lock = new DatabaseSync(file)
+  try {
+    lock.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS lock (held INTEGER)')
+    return lock
+  } catch (error) {
+    lock.close()
+    if (sqliteCode(error) === 5) throw new Refused('locked', 'another Hive uses this state directory')
+    throw error
+  }
+}
+
+function openTable(file: string): DatabaseSync {
+  const db = new DatabaseSync(file)
+  db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=2000')
+  const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
+  if (version > SCHEMA_VERSION)
+    throw new Refused('newer', `the service table has format ${version}, this Hive knows up to ${SCHEMA_VERSION}`)
+  const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check']
+  if (check !== 'ok') throw new Refused('damaged', `the service table is damaged: ${String(check)}`)
+  if (version === 0) createSchema(db)
+  return db
+}
+
+function createSchema(db: DatabaseSync): void {
+  db.exec(`
+    BEGIN IMMEDIATE;
+    CREATE TABLE services (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL, live INTEGER NOT NULL, request_id TEXT NOT NULL,
+      body TEXT NOT NULL, sealed BLOB
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX one_live_service_per_name ON services (name) WHERE live = 1;
+    CREATE UNIQUE INDEX one_service_per_request ON services (request_id);
+    PRAGMA user_version = ${SCHEMA_VERSION};
+    COMMIT;`)
+}
+
+function serve(db: DatabaseSync, lock: DatabaseSync): void {
+  const statements: Statements = {
+    write: db.prepare(`INSERT INTO services (id, name, live, request_id, body, sealed) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (id) DO UPDATE SET name = excluded.name, live = excluded.live, body = excluded.body, sealed = excluded.sealed`),
+    purge: db.prepare('DELETE FROM services WHERE id = ?'),
+    load: db.prepare('SELECT id, name, live, request_id AS requestId, body, sealed FROM services'),
+  }
+  let waiting: TableRequest[] = []
+  parentPort?.on('message', (request: TableRequest) => {
+    if (request.op === 'close') return close(db, lock, request.call)
+    if (request.op === 'load')
+      return reply({ call: request.call, failure: null, rows: statements.load.all() as unknown as StoredRow[] })
+    // The whole burst is delivered before the next immediate: that is the group.
+    if (waiting.push(request) === 1) {
+      setImmediate(() => {
+        const group = waiting
+        waiting = []
+        commitGroup(db, statements, group)
+      })
+    }
+  })
+}
+
+function commitGroup(db: DatabaseSync, statements: Statements, group: readonly TableRequest[]): void {
+  const failure = transact(db, statements, group)
+  if (failure === null || group.length === 1) {
+    for (const { call } of group) reply({ call, failure })
+    return
+  }
+  // One bad write must not fail its neighbours: each gets a transaction of its own.
+  for (const request of group) reply({ call: request.call, failure: transact(db, statements, [request]) })
+}
+
+function transact(db: DatabaseSync, statements: Statements, group: readonly TableRequest[]): TableFailure | null {
+  try {
+    db.exec('BEGIN IMMEDIATE')
+    for (const request of group) apply(statements, request)
+    db.exec('COMMIT')
+    return null
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    return {
+      kind: sqliteCode(error) === 13 ? 'full' : 'failed',
+      message: error instanceof Error ? error.message : String(error),
+    }
+  }
+}
+
+function apply(statements: Statements, request: TableRequest): void {
+  if (request.op === 'purge') statements.purge.run(request.id)
+  if (request.op !== 'write') return
+  const { id, name, live, requestId, body, sealed } = request.row
+  statements.write.run(id, name, live, requestId, body, sealed)
+}
+
+/** Primary SQLite result code (sqlite.org/rescode.html): 5 = BUSY, 13 = FULL. */
+function sqliteCode(error: unknown): number {
+  const code = (error as { errcode?: unknown }).errcode
+  return typeof code === 'number' ? code & 0xff : 0
+}
+
+function close(db: DatabaseSync, lock: DatabaseSync, call: number): void {
+  db.close()
+  lock.close()
+  reply({ call, failure: null })
+  parentPort?.close()
+}
+
+function reply(message: TableReply): void {
+  parentPort?.postMessage(message)
+}

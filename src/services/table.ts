@@ -1,0 +1,135 @@
+import { Worker } from 'node:worker_threads'
+import { HiveError } from '../errors.ts'
+import type { ServiceRow } from './record.ts'
+import { StateDirectoryError } from './state-directory.ts'
+import type { StoredRow, TableFailure, TableReply, TableRequest, TableStarted } from './table-worker.ts'
+
+/** The service table on disk: one worker thread, one writer. A promise that resolves means the row is on the disk. */
+export interface ServiceTable {
+  load(): Promise<readonly ServiceRow[]>
+  /** @throws HIVE_STORE_FAILED, HIVE_STORE_FULL  nothing was written. */
+  write(row: ServiceRow): Promise<void>
+  purge(id: string): Promise<void>
+  /** True until a write fails; true again after the next one that succeeds. */
+  readonly healthy: boolean
+  close(): Promise<void>
+}
+
+type Call =
+  | Omit<Extract<TableRequest, { op: 'write' }>, 'call'>
+  | Omit<Extract<TableRequest, { op: 'purge' }>, 'call'>
+  | { op: 'load' | 'close' }
+
+interface Waiting {
+  readonly resolve: (reply: TableReply) => void
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * Opens (or makes) the table in a state directory and takes its lock.
+ * @throws StateDirectoryError  locked by another Hive, damaged, or written by a newer one.
+ */
+export async function openServiceTable(directory: string): Promise<ServiceTable> {
+  // The ending follows this file's own: .ts from the sources, .js from dist/.
+  const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
+  const worker = new Worker(new URL(`./table-worker${ending}`, import.meta.url), { workerData: { directory } })
+  await started(worker, directory)
+  return new WorkerTable(worker)
+}
+
+function started(worker: Worker, directory: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    worker.once('error', reject)
+    worker.once('message', ({ refused }: TableStarted) => {
+      worker.off('error', reject)
+      if (!refused) return resolve()
+      void worker.terminate()
+      reject(new StateDirectoryError(`${directory}: ${refused.message}. ${ADVICE[refused.reason]}`))
+    })
+  })
+}
+
+const ADVICE = {
+  locked: 'Stop the other Hive, or give this one its own HIVE_STATE_DIR.',
+  newer: 'Start the newer Hive again, or give this one its own HIVE_STATE_DIR.',
+  damaged:
+    'Restore hive.db from a backup, or move it away: cocoons that still run are then listed as orphans, not lost.',
+  unusable: 'See that the disk has room and that Hive may write there.',
+} as const
+
+class WorkerTable implements ServiceTable {
+  healthy = true
+  readonly #worker: Worker
+  readonly #waiting = new Map<number, Waiting>()
+  #calls = 0
+  #closed = false
+
+  constructor(worker: Worker) {
+    this.#worker = worker
+    worker.on('message', (reply: TableReply) => this.#settle(reply))
+    worker.on('error', (error) => this.#fail(error))
+    worker.on('exit', () => this.#fail(new Error('the table worker has ended')))
+  }
+
+  async load(): Promise<readonly ServiceRow[]> {
+    const { rows = [] } = await this.#call({ op: 'load' })
+    return rows.map(decodeRow)
+  }
+
+  async write(row: ServiceRow): Promise<void> {
+    await this.#call({ op: 'write', row: encodeRow(row) })
+  }
+
+  async purge(id: string): Promise<void> {
+    await this.#call({ op: 'purge', id })
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    await this.#call({ op: 'close' }).catch(() => undefined) // a dead worker is closed, too
+    this.#closed = true
+    await this.#worker.terminate()
+  }
+
+  async #call(request: Call): Promise<TableReply> {
+    if (this.#closed) throw new HiveError('HIVE_STORE_FAILED', 'the service table is closed')
+    const call = ++this.#calls
+    const reply = await new Promise<TableReply>((resolve, reject) => {
+      this.#waiting.set(call, { resolve, reject })
+      this.#worker.postMessage({ call, ...request } as TableRequest)
+    })
+    this.healthy = reply.failure === null
+    if (reply.failure) throw storeError(reply.failure)
+    return reply
+  }
+
+  #settle(reply: TableReply): void {
+    const waiting = this.#waiting.get(reply.call)
+    this.#waiting.delete(reply.call)
+    waiting?.resolve(reply)
+  }
+
+  #fail(cause: Error): void {
+    this.healthy = false
+    for (const waiting of this.#waiting.values())
+      waiting.reject(new HiveError('HIVE_STORE_FAILED', 'the service table has failed: restart Hive', { cause }))
+    this.#waiting.clear()
+    this.#closed = true
+  }
+}
+
+function storeError(failure: TableFailure): HiveError {
+  if (failure.kind === 'full')
+    return new HiveError('HIVE_STORE_FULL', 'free some space on the disk of the state directory', { cause: failure })
+  return new HiveError('HIVE_STORE_FAILED', 'the state directory cannot be written: see the log', { cause: failure })
+}
+
+function encodeRow(row: ServiceRow): StoredRow {
+  const { sealed, ...plain } = row
+  const { id, name, request_id, state } = row.record
+  return { id, name, live: state === 'removed' ? 0 : 1, requestId: request_id, body: JSON.stringify(plain), sealed }
+}
+
+function decodeRow(stored: StoredRow): ServiceRow {
+  return { ...(JSON.parse(stored.body) as Omit<ServiceRow, 'sealed'>), sealed: stored.sealed }
+}

@@ -1,0 +1,225 @@
+import type { Route, RouteAnswer, RouteTable } from '../proxy/target.ts'
+import { isEnded, type ServiceProgress, type ServiceRecord, type ServiceRow, type ServiceState } from './record.ts'
+
+/** Where cocoons are reached from outside; known once the listener is. */
+export interface Origins {
+  /** Such as `http://127.0.0.1:8020`. */
+  readonly base: string
+  /** `http://<name>.<domain>:<port>`, or null without host mode. */
+  readonly ofCocoon: (name: string) => string | null
+}
+
+export interface ServiceFilter {
+  readonly kind?: string | undefined
+  readonly states?: readonly ServiceState[] | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  readonly includeRemoved?: boolean | undefined
+}
+
+export interface Page {
+  readonly services: readonly ServiceRecord[]
+  readonly nextCursor: string | null
+}
+
+type Listener = (row: ServiceRow, previous: ServiceRow | null) => void
+
+const RETRY_AFTER_S = 1
+
+/**
+ * What is durable, in memory: every read is answered from here. Only the supervisor publishes, and only rows that are
+ * on the disk. Also the proxy's route table: one answer per name, made when a row is published, looked up without work.
+ */
+export class ServiceView implements RouteTable {
+  #origins: Origins = { base: '', ofCocoon: () => null }
+  readonly #rows = new Map<string, ServiceRow>()
+  readonly #idByName = new Map<string, string>()
+  readonly #idByRequest = new Map<string, string>()
+  readonly #answers = new Map<string, RouteAnswer>()
+  readonly #progress = new Map<string, ServiceProgress>()
+  /** Attempt of each service whose own listener has been seen. */
+  readonly #listening = new Map<string, number>()
+  /** When a runner last vouched for a service: kept in memory only, it would be a write every 30 s. */
+  readonly #observedAt = new Map<string, string>()
+  readonly #listeners = new Set<Listener>()
+  readonly #closedListeners = new Set<(closed: { id: string; attempt: number }) => void>()
+  #sorted: readonly ServiceRow[] | null = null
+
+  setOrigins(origins: Origins): void {
+    this.#origins = origins
+  }
+
+  publish(row: ServiceRow): void {
+    const { id, name, request_id, state } = row.record
+    const previous = this.#rows.get(id) ?? null
+    this.#rows.set(id, row)
+    this.#sorted = null
+    this.#idByName.set(name, id)
+    this.#idByRequest.set(request_id, id)
+    if (state !== 'preparing') this.#progress.delete(id)
+    this.#refresh(row)
+    if (previous?.record.state === 'running' && state !== 'running') this.#close(previous)
+    for (const listener of this.#listeners) listener(row, previous)
+  }
+
+  forget(row: ServiceRow): void {
+    const { id, name, request_id } = row.record
+    this.#rows.delete(id)
+    this.#listening.delete(id)
+    this.#observedAt.delete(id)
+    this.#idByRequest.delete(request_id)
+    this.#sorted = null
+    if (this.#idByName.get(name) !== id) return
+    this.#idByName.delete(name)
+    this.#answers.delete(name)
+  }
+
+  setProgress(id: string, progress: ServiceProgress): void {
+    this.#progress.set(id, progress)
+  }
+
+  setObserved(id: string, at: string): void {
+    this.#observedAt.set(id, at)
+  }
+
+  /** The cocoon's own listener was seen: its route may open. */
+  setListening(id: string, attempt: number): void {
+    this.#listening.set(id, attempt)
+    const row = this.#rows.get(id)
+    if (row) this.#refresh(row)
+  }
+
+  isListening(id: string, attempt: number): boolean {
+    return this.#listening.get(id) === attempt
+  }
+
+  lookup(name: string): RouteAnswer {
+    return this.#answers.get(name) ?? { answer: 'unknown' }
+  }
+
+  onClosed(listener: (closed: { readonly id: string; readonly attempt: number }) => void): () => void {
+    this.#closedListeners.add(listener)
+    return () => this.#closedListeners.delete(listener)
+  }
+
+  onChange(listener: Listener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  rows(): Iterable<ServiceRow> {
+    return this.#rows.values()
+  }
+
+  byId(id: string): ServiceRow | null {
+    return this.#rows.get(id) ?? null
+  }
+
+  /** The service that has the name, else the one removed last that had it. */
+  byName(name: string): ServiceRow | null {
+    return this.byId(this.#idByName.get(name) ?? '')
+  }
+
+  byRequest(requestId: string): ServiceRow | null {
+    return this.byId(this.#idByRequest.get(requestId) ?? '')
+  }
+
+  /** The wire shape: the stored record with what is only known now. */
+  present(row: ServiceRow): ServiceRecord {
+    const { id, name } = row.record
+    const proxyable = row.record.state !== 'removed' && row.leases.length > 0
+    return {
+      ...row.record,
+      url: proxyable ? `${this.#origins.base}/cocoons/${name}/` : null,
+      origin_url: proxyable ? withSlash(this.#origins.ofCocoon(name)) : null,
+      observed_at: this.#observedAt.get(id) ?? row.record.observed_at,
+      progress: this.#progress.get(id) ?? null,
+    }
+  }
+
+  /** By created_at, then id. @param cursor  what the page before gave; a foreign one starts from the beginning. */
+  list(filter: ServiceFilter, limit: number, cursor: string | null): Page {
+    this.#sorted ??= [...this.#rows.values()].sort(byAge)
+    const after = cursor === null ? '' : Buffer.from(cursor, 'base64url').toString('utf8')
+    const services: ServiceRecord[] = []
+    let last: ServiceRow | null = null
+    for (const row of this.#sorted) {
+      if (ageKey(row) <= after || !matches(row, filter)) continue
+      if (services.length === limit && last)
+        return { services, nextCursor: Buffer.from(ageKey(last)).toString('base64url') }
+      services.push(this.present(row))
+      last = row
+    }
+    return { services, nextCursor: null }
+  }
+
+  /** Resolves with the first published row of this id that satisfies, or null when the signal aborts first. */
+  until(id: string, satisfied: (row: ServiceRow) => boolean, signal: AbortSignal): Promise<ServiceRow | null> {
+    const now = this.byId(id)
+    if (now && satisfied(now)) return Promise.resolve(now)
+    if (signal.aborted) return Promise.resolve(null)
+    return new Promise((resolve) => {
+      const finish = (row: ServiceRow | null) => {
+        off()
+        signal.removeEventListener('abort', giveUp)
+        resolve(row)
+      }
+      const giveUp = () => finish(null)
+      const off = this.onChange((row) => {
+        if (row.record.id === id && satisfied(row)) finish(row)
+      })
+      signal.addEventListener('abort', giveUp, { once: true })
+    })
+  }
+
+  #refresh(row: ServiceRow): void {
+    const { id, name } = row.record
+    if (this.#idByName.get(name) === id) this.#answers.set(name, this.#answer(row))
+  }
+
+  #answer(row: ServiceRow): RouteAnswer {
+    const { id, attempt, state, desired, health } = row.record
+    if (state === 'removed') return { answer: 'removed' }
+    const mayCome = desired === 'running' && (!isEnded(state) || row.targetAttempt > attempt)
+    if (state !== 'running') return mayCome ? waiting(state) : { answer: 'ended', state }
+    if (row.endpoint === null) return { answer: 'no-endpoint' }
+    if (health === 'failing' || !this.isListening(id, attempt)) return waiting(state)
+    return { answer: 'open', route: routeOf(row, row.endpoint) }
+  }
+
+  #close(row: ServiceRow): void {
+    const { id, attempt } = row.record
+    for (const listener of this.#closedListeners) listener({ id, attempt })
+  }
+}
+
+function waiting(state: string): RouteAnswer {
+  return { answer: 'waiting', retryAfterS: RETRY_AFTER_S, state }
+}
+
+function routeOf(row: ServiceRow, endpoint: Route['endpoint']): Route {
+  const { id, attempt, name, kind } = row.record
+  const { stripPrefix, allowOrigins } = row.config
+  return { id, attempt, name, kind, endpoint, ports: row.leases, stripPrefix, allowOrigins }
+}
+
+function withSlash(origin: string | null): string | null {
+  return origin === null ? null : `${origin}/`
+}
+
+function ageKey(row: ServiceRow): string {
+  return `${row.record.created_at} ${row.record.id}`
+}
+
+function byAge(left: ServiceRow, right: ServiceRow): number {
+  return ageKey(left) < ageKey(right) ? -1 : 1
+}
+
+function matches(row: ServiceRow, filter: ServiceFilter): boolean {
+  const { kind, state, labels } = row.record
+  if (state === 'removed' && filter.includeRemoved !== true) return false
+  if (filter.kind !== undefined && kind !== filter.kind) return false
+  if (filter.states && !filter.states.includes(state)) return false
+  return Object.entries(filter.labels ?? {}).every(
+    ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
+  )
+}
