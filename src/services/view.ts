@@ -17,7 +17,7 @@ export interface ServiceFilter {
 }
 
 export interface Page {
-  readonly services: readonly ServiceRecord[]
+  readonly services: ServiceRecord[]
   readonly nextCursor: string | null
 }
 

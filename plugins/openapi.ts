@@ -1,0 +1,35 @@
+import swagger from '@fastify/swagger'
+import type { FastifyInstance } from 'fastify'
+import plugin from 'fastify-plugin'
+import { KindSchema, ProblemSchema, ServiceSchema } from '../src/schemas.ts'
+
+export interface OpenApiOptions {
+  readonly version: string
+}
+
+/** Collects the route schemas into one OpenAPI 3.1 document; registered before the routes it is to see. */
+export default plugin(
+  async (app: FastifyInstance, options: OpenApiOptions) => {
+    for (const schema of [ServiceSchema, KindSchema, ProblemSchema]) app.addSchema(schema)
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Hive',
+          version: options.version,
+          description:
+            'Spawns cocoons (containers or native processes) by kind, keeps them alive and serves each under its own address.',
+        },
+        components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+        security: [{ token: [] }],
+        tags: [
+          { name: 'services', description: 'The durable records of cocoons' },
+          { name: 'kinds', description: 'The recipes' },
+          { name: 'health', description: 'Is Hive alive, is it ready' },
+        ],
+      },
+      refResolver: { buildLocalReference: (json, _base, _fragment, at) => String(json['$id'] ?? `schema-${at}`) },
+    })
+  },
+  { name: 'openapi' },
+)

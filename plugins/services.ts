@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import plugin from 'fastify-plugin'
+import type { Logger } from 'pino'
+import { acceptsEnvironment } from '../src/kinds/accept.ts'
+import { checkRequestIdForConfig, needsPort, resolveForAttempt } from '../src/kinds/placeholders.ts'
+import type { Clock } from '../src/services/context.ts'
+import { PortPool } from '../src/services/ports.ts'
+import { reconcile } from '../src/services/reconcile.ts'
+import { StartSlots } from '../src/services/start-slots.ts'
+import { Supervisor } from '../src/services/supervisor.ts'
+import type { ServiceTable } from '../src/services/table.ts'
+import { createVault } from '../src/services/vault.ts'
+import { ServiceView } from '../src/services/view.ts'
+import type { HiveConfig } from '../src/settings.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    supervisor: Supervisor
+    /** Reads only: everything that changes a service goes through the supervisor. */
+    services: ServiceView
+    serviceTable: ServiceTable
+  }
+}
+
+export interface ServicesOptions {
+  readonly config: HiveConfig
+  readonly table: ServiceTable
+  readonly masterKey: Buffer
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+const RECONCILE_EVERY_MS = 30_000
+const RECONCILE_DEADLINE_MS = 60_000
+
+export default plugin(
+  async (app: FastifyInstance, options: ServicesOptions) => {
+    const { config, table, clock } = options
+    const view = new ServiceView()
+    const supervisor = new Supervisor({
+      table,
+      view,
+      vault: createVault(options.masterKey),
+      ports: new PortPool(config.portRange, () => clock.now().getTime()),
+      slots: new StartSlots(config.maxStarts),
+      drivers: app.runners.drivers,
+      clock,
+      log: options.log,
+      signalingUrl: config.signalingUrl,
+      fillPlaceholders: resolveForAttempt,
+      usesPort: needsPort,
+      kinds: app.kinds,
+      rules: { acceptsEnvironment, checkRequestId: checkRequestIdForConfig },
+      describe: (kind) => app.runners.describe(kind),
+      newId: randomUUID,
+      maxCocoons: config.maxCocoons,
+    })
+    app.decorate('services', view).decorate('supervisor', supervisor).decorate('serviceTable', table)
+    await supervisor.load()
+    const stop = reconcileRegularly(app, options)
+    app.addHook('onClose', async () => {
+      await stop()
+      await supervisor.close()
+      await table.close()
+    })
+  },
+  { name: 'services', dependencies: ['kinds', 'runners'] },
+)
+
+/** @returns the function that ends the passes and waits for the one under way. */
+function reconcileRegularly(app: FastifyInstance, { config, clock, log }: ServicesOptions): () => Promise<void> {
+  const stop = new AbortController()
+  let pass = Promise.resolve()
+  const run = () => {
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(RECONCILE_DEADLINE_MS)])
+    const { services: view, supervisor, runners } = app
+    const parts = { view, supervisor, drivers: runners.drivers.values(), clock, log, keepEndedMs: config.keepEndedMs }
+    pass = reconcile(parts, signal).catch((error: unknown) => {
+      if (!stop.signal.aborted) log.error({ err: error }, 'reconciling failed')
+    })
+    return pass
+  }
+  void run()
+  const timer = setInterval(() => void run(), RECONCILE_EVERY_MS)
+  timer.unref()
+  return async () => {
+    clearInterval(timer)
+    stop.abort()
+    await pass
+  }
+}

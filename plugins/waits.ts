@@ -1,0 +1,60 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import plugin from 'fastify-plugin'
+import { HiveError } from '../src/errors.ts'
+import { plainName } from '../src/services/names.ts'
+import type { ServiceRow } from '../src/services/record.ts'
+import { isOver, type WaitFor } from '../src/services/waiting.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * The service a request names, also as `cocoons:<name>`.
+     * @throws HIVE_SERVICE_UNKNOWN  none, or `id` is another's.
+     */
+    findService(name: string, id?: string): ServiceRow
+    /** The newest row once the awaited is there or hopeless, the time is up, or the client is gone. */
+    waitFor(
+      request: FastifyRequest,
+      row: ServiceRow,
+      wait: { readonly for: WaitFor; readonly ms: number },
+    ): Promise<ServiceRow>
+  }
+}
+
+export default plugin(
+  async (app: FastifyInstance) => {
+    app.decorate('findService', (name: string, id?: string) => {
+      const current = app.services.byName(plainName(name))
+      // A name may have passed on: the id still finds the service that had it before.
+      const row = id === undefined || current?.record.id === id ? current : app.services.byId(id)
+      if (row === null || row.record.name !== plainName(name))
+        throw new HiveError('HIVE_SERVICE_UNKNOWN', 'GET /services lists the services there are')
+      return row
+    })
+    app.decorate('waitFor', async (request: FastifyRequest, row: ServiceRow, wait: { for: WaitFor; ms: number }) => {
+      const { id } = row.record
+      const gone = new AbortController()
+      const leave = () => gone.abort()
+      request.raw.socket.once('close', leave)
+      try {
+        const signal = AbortSignal.any([gone.signal, app.closing, AbortSignal.timeout(wait.ms)])
+        return (
+          (await app.services.until(id, (newest) => isOver(newest, wait.for), signal)) ?? app.services.byId(id) ?? row
+        )
+      } finally {
+        request.raw.socket.off('close', leave)
+      }
+    })
+    const closing = new AbortController()
+    app.decorate('closing', closing.signal)
+    app.addHook('preClose', async () => closing.abort())
+  },
+  { name: 'waits', dependencies: ['services'] },
+)
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Aborts when Hive begins to shut down: long answers end then. */
+    closing: AbortSignal
+  }
+}

@@ -1,0 +1,63 @@
+import type { KindSpec, RunnerType } from '../kinds/kind.ts'
+import type { Availability, KindFacts, RunnerDriver } from './driver.ts'
+
+const PROBE_EVERY_MS = 10_000
+const PROBE_DEADLINE_MS = 5_000
+
+export interface RunnerState extends Availability {
+  readonly runner: RunnerType
+}
+
+/** All drivers, and what each last said about its runner. Asks again every 10 s; never throws for one that is down. */
+export class RunnerSet {
+  readonly drivers: ReadonlyMap<RunnerType, RunnerDriver>
+  readonly #states = new Map<RunnerType, RunnerState>()
+  readonly #onChange: (state: RunnerState) => void
+  readonly #stop = new AbortController()
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(drivers: readonly RunnerDriver[], onChange: (state: RunnerState) => void) {
+    this.drivers = new Map(drivers.map((driver) => [driver.type, driver]))
+    this.#onChange = onChange
+  }
+
+  /** Probes once, and from then on regularly. */
+  async start(): Promise<void> {
+    await this.refresh()
+    if (this.#stop.signal.aborted) return
+    this.#timer = setTimeout(() => void this.start(), PROBE_EVERY_MS)
+    this.#timer.unref()
+  }
+
+  async refresh(): Promise<void> {
+    await Promise.all([...this.drivers.values()].map((driver) => this.#probe(driver)))
+  }
+
+  state(runner: RunnerType): RunnerState {
+    return this.#states.get(runner) ?? { runner, available: false, reason: 'it has not been asked yet' }
+  }
+
+  /** What GET /kinds says of a kind: its runner's state first, then what the driver knows of the config. */
+  describe(kind: KindSpec): KindFacts {
+    const driver = this.drivers.get(kind.runner_type)
+    const { available, reason } = this.state(kind.runner_type)
+    if (!driver) return { available: false, reason: 'there is no such runner', isolated: false, containment: 'none' }
+    const facts = driver.describe(kind.config)
+    return available ? facts : { ...facts, available: false, reason }
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    if (this.#timer) clearTimeout(this.#timer)
+    await Promise.all([...this.drivers.values()].map((driver) => driver.close()))
+  }
+
+  async #probe(driver: RunnerDriver): Promise<void> {
+    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(PROBE_DEADLINE_MS)])
+    const before = this.#states.get(driver.type)
+    const answer = await driver.probe(signal).catch((error: unknown) => ({ available: false, reason: String(error) }))
+    const state = { runner: driver.type, available: answer.available, reason: answer.reason }
+    this.#states.set(driver.type, state)
+    if (before?.available !== state.available) this.#onChange(state)
+  }
+}
