@@ -1,7 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
+import { createContainerDriver } from '../src/runners/container.ts'
 import type { RunnerDriver } from '../src/runners/driver.ts'
 import { RunnerSet } from '../src/runners/runner-set.ts'
+import { runCredentialHelper } from '../src/runners/script/credential-helper.ts'
+import { createScriptDriver } from '../src/runners/script/driver.ts'
+import type { HiveConfig } from '../src/settings.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -9,15 +13,40 @@ declare module 'fastify' {
   }
 }
 
+export interface RunnersOptions {
+  readonly config: HiveConfig
+  readonly instanceId: string
+  /** Tests bring their own. */
+  readonly drivers?: readonly RunnerDriver[] | undefined
+}
+
 /** Asks every runner once before the listener opens; closed after the services, which still need them. */
 export default plugin(
-  async (app: FastifyInstance, options: { readonly drivers: readonly RunnerDriver[] }) => {
-    const runners = new RunnerSet(options.drivers, ({ runner, available, reason }) => {
-      app.log.info({ runner, available, ...(reason !== null && { reason }) }, 'runner')
-    })
+  async (app: FastifyInstance, options: RunnersOptions) => {
+    const onWarning = (message: string) => app.log.warn(message)
+    const runners = new RunnerSet(
+      options.drivers ?? createDrivers(options, onWarning),
+      ({ runner, available, reason }) => {
+        app.log.info({ runner, available, ...(reason !== null && { reason }) }, 'runner')
+      },
+    )
     app.decorate('runners', runners)
     app.addHook('onClose', () => runners.close())
     await runners.start()
   },
   { name: 'runners' },
 )
+
+/** A new runner is one file below src/runners and one line here. */
+function createDrivers(
+  { config, instanceId }: RunnersOptions,
+  onWarning: (message: string) => void,
+): readonly RunnerDriver[] {
+  const { stateDir, hostEnvironment, registryAuthFile } = config
+  const engine = { instanceId, registryAuthFile, home: hostEnvironment.HOME, runCredentialHelper, onWarning }
+  return [
+    createContainerDriver({ ...engine, type: 'docker', hosts: config.dockerHosts }),
+    createContainerDriver({ ...engine, type: 'podman', hosts: config.podmanHosts }),
+    createScriptDriver({ stateDir, instanceId, hostEnvironment, onWarning }),
+  ]
+}

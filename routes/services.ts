@@ -7,17 +7,38 @@ import { SERVICE_STATES, type ServiceState } from '../src/services/record.ts'
 const DELETE_WAIT_MS = 30_000
 const AFTER_GRACE_MS = 2_000
 
+const listSchema = {
+  operationId: 'listServices',
+  summary: 'All services, ended ones included',
+  tags: ['services'],
+  querystring: ListQuery,
+  response: { 200: ServicePage, ...problems() },
+}
+
+const showSchema = {
+  operationId: 'getService',
+  summary: 'One service, now or once it is as awaited',
+  tags: ['services'],
+  params: NameParams,
+  querystring: ShowQuery,
+  response: { 200: ServiceRef, ...problems(404, 410) },
+}
+
+const deleteSchema = {
+  operationId: 'deleteService',
+  summary: 'Stop and remove a cocoon, whatever state it is in',
+  description: '200 with the final record, or 202 if it is still going. Repeating it is safe.',
+  tags: ['services'],
+  params: NameParams,
+  querystring: DeleteQuery,
+  response: { 200: ServiceRef, 202: ServiceRef, ...problems(404, 507) },
+}
+
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/services',
     {
-      schema: {
-        operationId: 'listServices',
-        summary: 'All services, ended ones included',
-        tags: ['services'],
-        querystring: ListQuery,
-        response: { 200: ServicePage, ...problems() },
-      },
+      schema: listSchema,
     },
     async (request) => {
       const { kind, state, label, limit = 100, cursor = null, include } = request.query
@@ -30,14 +51,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/services/:name',
     {
-      schema: {
-        operationId: 'getService',
-        summary: 'One service, now or once it is as awaited',
-        tags: ['services'],
-        params: NameParams,
-        querystring: ShowQuery,
-        response: { 200: ServiceRef, ...problems(404, 410) },
-      },
+      schema: showSchema,
     },
     async (request, reply) => {
       const { id, wait, timeout_s = 60 } = request.query
@@ -53,15 +67,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.delete(
     '/services/:name',
     {
-      schema: {
-        operationId: 'deleteService',
-        summary: 'Stop and remove a cocoon, whatever state it is in',
-        description: '200 with the final record, or 202 if it is still going. Repeating it is safe.',
-        tags: ['services'],
-        params: NameParams,
-        querystring: DeleteQuery,
-        response: { 200: ServiceRef, 202: ServiceRef, ...problems(404, 507) },
-      },
+      schema: deleteSchema,
     },
     async (request, reply) => {
       const { id, wait, volumes = false } = request.query

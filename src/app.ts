@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto'
+import fastify, { type FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import auth from '../plugins/auth.ts'
+import hostGuard from '../plugins/host-guard.ts'
+import kinds from '../plugins/kinds.ts'
+import openapi from '../plugins/openapi.ts'
+import problemDetails from '../plugins/problem-details.ts'
+import proxy from '../plugins/proxy.ts'
+import runners from '../plugins/runners.ts'
+import services from '../plugins/services.ts'
+import strictJson from '../plugins/strict-json.ts'
+import waits from '../plugins/waits.ts'
+import changeRoutes from '../routes/changes.ts'
+import documentRoutes from '../routes/documents.ts'
+import healthRoutes from '../routes/health.ts'
+import kindRoutes from '../routes/kinds.ts'
+import serviceRoutes from '../routes/services.ts'
+import spawnRoutes from '../routes/spawn.ts'
+import { serverOptions } from './http/server-options.ts'
+import type { RunnerDriver } from './runners/driver.ts'
+import type { Clock } from './services/context.ts'
+import type { StateDirectory } from './services/state-directory.ts'
+import type { ServiceTable } from './services/table.ts'
+import type { HiveConfig } from './settings.ts'
+
+export interface AppParts {
+  readonly config: HiveConfig
+  readonly state: StateDirectory
+  readonly table: ServiceTable
+  readonly log: Logger
+  readonly version: string
+  readonly clock?: Clock
+  readonly drivers?: readonly RunnerDriver[]
+}
+
+/** Puts Hive together, in order: the table of contents. Does not listen. */
+export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
+  const { config, state, table, log, version } = parts
+  const clock = parts.clock ?? { now: () => new Date() }
+  const app = fastify({
+    ...serverOptions(config),
+    loggerInstance: log,
+    disableRequestLogging: true,
+    genReqId: () => randomUUID(),
+  }) as unknown as FastifyInstance
+  await app.register(problemDetails)
+  await app.register(hostGuard, { config })
+  await app.register(strictJson)
+  await app.register(auth, { token: state.token, required: config.auth })
+  await app.register(kinds, { kinds: config.kinds })
+  await app.register(runners, { config, instanceId: state.instanceId, drivers: parts.drivers })
+  await app.register(services, { config, table, masterKey: state.masterKey, clock, log })
+  await app.register(waits)
+  await app.register(openapi, { version })
+  await app.register(proxy, { config, routes: app.services, verifyToken: app.verifyToken })
+  await app.register(healthRoutes)
+  await app.register(documentRoutes)
+  await app.register(async (control) => {
+    control.addHook('onRequest', app.requireToken)
+    await control.register(spawnRoutes)
+    await control.register(serviceRoutes)
+    await control.register(changeRoutes)
+    await control.register(kindRoutes)
+  })
+  return app
+}

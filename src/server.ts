@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import { buildApp } from './app.ts'
+import { readConfig } from './config.ts'
+import { createLogger } from './logging.ts'
+import { openStateDirectory, type StateDirectory, StateDirectoryError } from './services/state-directory.ts'
+import { openServiceTable } from './services/table.ts'
+import type { HiveConfig } from './settings.ts'
+
+const EXIT_CONFIG = 78
+const EXIT_STATE = 73
+const EXIT_CRASH = 70
+const SHUTDOWN_MS = 10_000
+
+/**
+ * Runs Hive until a signal ends it.
+ *
+ * @returns the exit code: 0 after a shutdown, 78 for settings that are wrong (all of them printed), 73 for a state
+ *          directory that cannot be used.
+ */
+export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
+  const settings = readConfig(env)
+  if ('problems' in settings) {
+    process.stderr.write(`Hive cannot start:\n${settings.problems.map((line) => `  ${line}\n`).join('')}`)
+    return EXIT_CONFIG
+  }
+  const { config } = settings
+  const log = createLogger(config)
+  crashOnly(log)
+  try {
+    const stop = untilSignal(log)
+    const { app, state } = await open(config, log)
+    await listen(app, config)
+    sayStarted(app, { config, state, log })
+    const signal = await stop
+    await close(app, log, signal)
+    return 0
+  } catch (error) {
+    if (!(error instanceof StateDirectoryError)) throw error
+    log.fatal({ err: error }, error.message)
+    process.stderr.write(`Hive cannot start: ${error.message}\n`)
+    return EXIT_STATE
+  }
+}
+
+async function open(config: HiveConfig, log: Logger): Promise<{ app: FastifyInstance; state: StateDirectory }> {
+  const { stateDir: path, token, masterKey } = config
+  const state = await openStateDirectory({ path, token, masterKey })
+  const table = await openServiceTable(path)
+  const app = await buildApp({ config, state, table, log, version: version() })
+  return { app, state }
+}
+
+async function listen(app: FastifyInstance, config: HiveConfig): Promise<void> {
+  await app.listen({ host: config.host, port: config.port })
+  const { port } = app.server.address() as AddressInfo
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host
+  const cocoonPort = config.proxyPort ?? port
+  app.services.setOrigins({
+    base: config.publicUrl ?? `http://${host}:${cocoonPort}`,
+    ofCocoon: (name) => (config.cocoonDomain === null ? null : `http://${name}.${config.cocoonDomain}:${cocoonPort}`),
+  })
+}
+
+function sayStarted(app: FastifyInstance, parts: { config: HiveConfig; state: StateDirectory; log: Logger }): void {
+  const { config, state, log } = parts
+  const { address, port } = app.server.address() as AddressInfo
+  for (const warning of config.warnings) log.warn(warning)
+  const open = config.kinds.filter((kind) => !app.runners.describe(kind).isolated).map(({ id }) => id)
+  const root = process.getuid?.() === 0
+  if (open.length > 0)
+    log.warn(
+      { kinds: open },
+      `script kinds are no security boundary: their cocoons may do all that ${root ? 'ROOT' : 'this user'} may`,
+    )
+  if (!config.auth) log.warn('HIVE_AUTH=off: everybody on this machine may spawn and kill cocoons')
+  const where = config.auth ? { token: state.tokenFile ?? 'HIVE_TOKEN' } : {}
+  log.info({ address, port, state: state.path, instance: state.instanceId, ...where }, 'Hive is listening')
+}
+
+/** Resolves with the first TERM or INT; a second one exits at once, whatever is still going on. */
+function untilSignal(log: Logger): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let asked = false
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (asked) exitNow(128 + (signal === 'SIGINT' ? 2 : 15))
+      asked = true
+      log.info({ signal }, 'shutting down; cocoons live on')
+      resolve(signal)
+    }
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+  })
+}
+
+async function close(app: FastifyInstance, log: Logger, signal: NodeJS.Signals): Promise<void> {
+  const late = setTimeout(() => {
+    log.error({ signal }, 'shutting down took too long')
+    exitNow(EXIT_CRASH)
+  }, SHUTDOWN_MS)
+  await app.close()
+  clearTimeout(late)
+  log.info('Hive has stopped')
+}
+
+/** What nobody caught leaves Hive in a state that nobody checked: it ends, and the next start picks up from the table. */
+function crashOnly(log: Logger): void {
+  const crash = (error: unknown) => {
+    log.fatal({ err: error }, 'uncaught: Hive ends, its cocoons live on')
+    exitNow(EXIT_CRASH)
+  }
+  process.on('uncaughtException', crash).on('unhandledRejection', crash)
+}
+
+/** The only process.exit of Hive. */
+function exitNow(code: number): never {
+  process.exit(code)
+}
+
+function version(): string {
+  const file = import.meta.url.endsWith('.ts') ? '../package.json' : '../../package.json'
+  return (JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8')) as { version: string }).version
+}
