@@ -226,7 +226,8 @@ export const ServiceRef = Type.Unsafe<ServiceRecord>({ $ref: 'Service#' })
 export const KindRef = Type.Unsafe<KindOnWire>({ $ref: 'Kind#' })
 export const ProblemRef = Type.Unsafe<unknown>({ $ref: 'Problem#' })
 
-export type KindOnWire = Pick<KindSpec, 'id' | 'runner_type' | 'runner_config' | 'image'> & {
+export type KindOnWire = Pick<KindSpec, 'id' | 'runner_config' | 'image'> & {
+  readonly runner_type: string
   readonly available: boolean
   readonly reason: string | null
   readonly isolated: boolean

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import type { TestContext } from 'node:test'
+import type { FastifyInstance } from 'fastify'
+import { buildApp } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
+import { createLogger } from '../../src/logging.ts'
+import type { RunnerDriver } from '../../src/runners/driver.ts'
+import type { Clock } from '../../src/services/context.ts'
+import type { ServiceRecord } from '../../src/services/record.ts'
+import { openStateDirectory } from '../../src/services/state-directory.ts'
+import { openServiceTable } from '../../src/services/table.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** The parsed body; null when it is not JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  readonly body: any
+}
+
+export interface TestHive {
+  readonly app: FastifyInstance
+  readonly url: string
+  readonly port: number
+  readonly token: string
+  readonly directory: string
+  /** Every log line so far, as printed. */
+  log(): string
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  spawn(body: Record<string, unknown>, query?: string): Promise<ServiceRecord>
+  /** Ends this Hive; its cocoons live on. */
+  close(): Promise<void>
+}
+
+export interface HiveOptions {
+  readonly kinds?: string | readonly unknown[]
+  readonly env?: Readonly<Record<string, string>>
+  readonly drivers?: readonly RunnerDriver[]
+  readonly clock?: Clock
+  /** A state directory to go on with; a new one is made and removed otherwise. */
+  readonly directory?: string
+}
+
+/** A whole Hive in this process on a free port, with its own state directory; its cocoons are removed after the test. */
+export async function openHive(t: TestContext, options: HiveOptions = {}): Promise<TestHive> {
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'hive-test-')))
+  const config = configOf(directory, options)
+  const state = await openStateDirectory({ path: directory, token: config.token, masterKey: config.masterKey })
+  const table = await openServiceTable(directory)
+  const lines: string[] = []
+  const log = createLogger({ logLevel: 'debug' }, sink(lines))
+  const parts = { config, state, table, log, version: 'test' }
+  const app = await buildApp({
+    ...parts,
+    ...(options.drivers && { drivers: options.drivers }),
+    ...(options.clock && { clock: options.clock }),
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}`
+  app.services.setOrigins({ base: url, ofCocoon: (name) => `http://${name}.localhost:${port}` })
+  const hive = client({ app, url, port, directory, token: state.token.reveal(), log: () => lines.join('') })
+  t.after(async () => {
+    await removeAll(hive)
+    await hive.close()
+    if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+  })
+  return hive
+}
+
+function configOf(directory: string, options: HiveOptions) {
+  const kinds = options.kinds ?? []
+  const settings = readConfig({
+    PATH: process.env['PATH'],
+    HOME: process.env['HOME'],
+    HIVE_STATE_DIR: directory,
+    COCOON_KINDS: typeof kinds === 'string' ? kinds : JSON.stringify(kinds),
+    ...options.env,
+  })
+  if ('problems' in settings) throw new Error(settings.problems.join('\n'))
+  return settings.config
+}
+
+function client(base: Pick<TestHive, 'app' | 'url' | 'port' | 'directory' | 'token' | 'log'>): TestHive {
+  const call: TestHive['call'] = async (method, path, body, headers = {}) => {
+    const answer = await fetch(`${base.url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${base.token}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await answer.text()
+    const isJson = /json/.test(answer.headers.get('content-type') ?? '')
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      text,
+      body: isJson && text !== '' ? JSON.parse(text) : null,
+    }
+  }
+  let closed: Promise<void> | null = null
+  return {
+    ...base,
+    call,
+    async spawn(body, query = '?wait=ready&timeout_s=60') {
+      const { status, text, body: record } = await call('POST', `/spawn${query}`, body)
+      assert.ok(status === 201 || status === 202, `spawn answered ${status}: ${text}`)
+      return record
+    },
+    close: () => {
+      closed ??= base.app.close().then(() => undefined)
+      return closed
+    },
+  }
+}
+
+async function removeAll(hive: TestHive): Promise<void> {
+  if (!hive.app.server.listening) return
+  const { body } = await hive.call('GET', '/services?limit=1000')
+  await Promise.all(
+    body.services.map(({ name }: ServiceRecord) => hive.call('DELETE', `/services/${name}?volumes=true`)),
+  )
+}
+
+function sink(lines: string[]): Writable {
+  return new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk))
+      done()
+    },
+  })
+}
