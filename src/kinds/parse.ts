@@ -1,3 +1,4 @@
+import { deepFreeze } from './deep-freeze.ts'
 import { DEFAULT_KINDS } from './defaults.ts'
 import { isKindId, readJsonEntry, readKind } from './entry.ts'
 import { isObject } from './fields.ts'
@@ -80,11 +81,4 @@ function noteId(id: string | null, entry: number, seen: Map<string, number>, rep
   const before = seen.get(id.toLowerCase())
   if (before === undefined) seen.set(id.toLowerCase(), entry)
   else report.problem('id', `entry ${before} has the same id (case does not count)`, 'each id once')
-}
-
-/** Depth is bounded: JSON is read to 32 levels. */
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  for (const member of Object.values(value)) deepFreeze(member)
-  return Object.freeze(value)
 }
