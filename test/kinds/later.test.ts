@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { boxText, nativeText, problemsOf } from '../support/kind-texts.ts'
+
+const NOT_YET = /does not act on it yet/
+
+/** Fields of a later version: values of the right shape, and of wrong ones. */
+const forAll: Readonly<Record<string, { readonly right: readonly unknown[]; readonly wrong: readonly unknown[] }>> = {
+  health_check: {
+    right: [
+      { type: 'http', path: '/x', port: 80, interval: '10s', timeout: '5s', retries: 3, start_period: '0s' },
+      [{ type: 'tcp' }],
+    ],
+    wrong: ['http', { type: 'udp' }, {}, [1], { type: 'cmd', command: 'sh -c x' }, { type: 'tcp', every: 1 }],
+  },
+  restart: {
+    right: ['never', 'on-failure', 'always', 'unless-stopped', { policy: 'always', max_attempts: 5, window: '10m' }],
+    wrong: ['sometimes', true, null, { policy: 'no' }, { max_attempts: 1 }, []],
+  },
+  ttl: { right: ['1h', 60], wrong: ['1 hour', -1, true, '0s'] },
+  idle_timeout: { right: ['90s'], wrong: ['', {}] },
+  wake: { right: [true, false], wrong: ['true', 1] },
+  expose: {
+    right: [{ name: 'db', secret: 's', vars: { URL: 'x' } }],
+    wrong: [{}, 'db', { name: 'DB' }, { name: 'db', vars: [1] }],
+  },
+  uses: { right: [[{ name: 'db', as: 'DB' }], []], wrong: [{ name: 'db' }, [{}], ['db']] },
+}
+const forScripts: typeof forAll = {
+  resources: { right: [{ memory: '512m' }, {}], wrong: [{ memory: 'much' }, 5] },
+  sandbox: { right: ['none', 'bubblewrap', 'firejail'], wrong: ['docker', null] },
+  user: { right: ['auto'], wrong: [] },
+  sha256: { right: ['a'.repeat(64)], wrong: ['a'.repeat(63), 'g'.repeat(64), 7] },
+}
+
+function refusesWell(text: (fields: object) => string, field: string, cases: (typeof forAll)[string]): void {
+  for (const value of cases.right) {
+    const [problem, ...more] = problemsOf(text({ [field]: value }))
+    assert.equal(problem?.field, field)
+    assert.match(problem.wrong, NOT_YET)
+    assert.equal(more.length, 0)
+  }
+  for (const value of cases.wrong) {
+    const problems = problemsOf(text({ [field]: value }))
+    assert.ok(problems.length >= 2, `${field}: ${JSON.stringify(value)} has the right shape`)
+    assert.equal(problems.filter(({ wrong }) => NOT_YET.test(wrong)).length, 1)
+  }
+}
+
+for (const [field, cases] of Object.entries(forAll)) {
+  test(`${field} is checked for its shape and then refused with the reason, for containers and scripts`, () => {
+    refusesWell(boxText, field, cases)
+    refusesWell(nativeText, field, cases)
+  })
+}
+
+for (const [field, cases] of Object.entries(forScripts)) {
+  test(`${field} of a script is checked for its shape and then refused with the reason`, () => {
+    refusesWell(nativeText, field, cases)
+  })
+}
+
+test('user "auto" of a container is refused with the reason', () => {
+  refusesWell(boxText, 'user', { right: ['auto'], wrong: [] })
+})
