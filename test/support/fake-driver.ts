@@ -54,7 +54,7 @@ export class FakeRunner {
   /** Every call so far, such as `start web#1`; a call is noted when it begins. */
   readonly calls: string[] = []
   /** True = the engine does not answer: `inspect` says so, everything else throws RunnerUnreachable. */
-  unreachable = false
+  unreachable: boolean = false
   readonly #cocoons = new Map<string, FakeCocoon>()
   readonly #gates = new Map<FakeCall, Promise<void>>()
   readonly #errors = new Map<FakeCall, Error[]>()

@@ -1,0 +1,23 @@
+import type { ProcessIdentity } from './identity.ts'
+
+/** Who is meant: everything that must match before anything is signalled. */
+export interface CocoonIdentity {
+  readonly bootId: string
+  /** Null while the worker has not recorded itself yet. */
+  readonly worker: ProcessIdentity | null
+  /** Absolute path of the cgroup leaf; null = contained by process group only. */
+  readonly leaf: string | null
+  /** The value of the mark in the environment of the cocoon's processes. */
+  readonly mark: string
+}
+
+/** All processes of one cocoon, however it is contained. Synchronous: see identity.ts. */
+export interface Cage {
+  /** The processes that belong to the cocoon now, each verified. */
+  members(): readonly ProcessIdentity[]
+  isEmpty(): boolean
+  /** KILL to everything at once. */
+  kill(): void
+  /** Removes what the kernel keeps for it once it is empty. */
+  release(): void
+}

@@ -1,0 +1,154 @@
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { Cage, CocoonIdentity } from './cage.ts'
+import { type ProcessIdentity, readProc, readStat } from './identity.ts'
+
+/** Where leaves of this instance are made: `<Hive's own cgroup>/hive-<instance>`. */
+export interface CgroupParent {
+  readonly path: string
+}
+
+/**
+ * Finds the place for leaves in the v2 hierarchy: the pure one or the `unified` one of a hybrid host.
+ *
+ * @param root  the cgroup directory to use instead of Hive's own.
+ * @returns the parent, or the reason why there can be no leaf.
+ * @see cgroups(7), Documentation/admin-guide/cgroup-v2.rst: a process may be moved only by who can write
+ *   `cgroup.procs` of source, target and their common ancestor; `cgroup.kill` exists since Linux 5.14.
+ */
+export function openCgroupParent(instanceId: string, root: string | null): CgroupParent | { readonly reason: string } {
+  const own = root ?? ownCgroup()
+  if (own === null) return { reason: 'there is no cgroup v2 hierarchy here' }
+  const parent = { path: join(own, `hive-${instanceId.slice(0, 8)}`) }
+  const leaf = join(parent.path, `probe-${process.pid}`)
+  try {
+    mkdirSync(leaf, { recursive: true })
+    accessSync(join(own, 'cgroup.procs'), constants.W_OK)
+    accessSync(join(leaf, 'cgroup.procs'), constants.W_OK)
+    accessSync(join(leaf, 'cgroup.kill'), constants.W_OK)
+    const type = readFileSync(join(leaf, 'cgroup.type'), 'utf8').trim()
+    return type === 'domain' ? parent : { reason: `a cgroup below ${own} would be of type "${type}"` }
+  } catch (error) {
+    return { reason: `no cgroup can be made below ${own} (${(error as NodeJS.ErrnoException).code})` }
+  } finally {
+    removeCgroup(leaf)
+  }
+}
+
+/** Makes the leaf of one attempt. Repeatable. */
+export function makeLeaf(parent: CgroupParent, id: string, attempt: number): string {
+  const leaf = join(parent.path, `${id}.${attempt}`)
+  mkdirSync(leaf, { recursive: true })
+  return leaf
+}
+
+/** Removes the instance's parent if no leaf is left below it. */
+export function closeCgroupParent(parent: CgroupParent): void {
+  removeCgroup(parent.path)
+}
+
+/** The cage of a leaf: whatever is in it is the cocoon, wherever it double-forked or called setsid. */
+export function leafCage(leaf: string): Cage {
+  return {
+    members: () => membersOf(leaf),
+    isEmpty: () => !isPopulated(leaf),
+    kill: () => killAll(leaf),
+    release: () => removeTree(leaf),
+  }
+}
+
+/** True if the process is in the cocoon's leaf or below it. */
+export function isInLeaf(pid: number, identity: Pick<CocoonIdentity, 'leaf'>): boolean {
+  if (identity.leaf === null) return true
+  // The last two names are unique; what stands before them depends on the reader's cgroup namespace.
+  const end = `/${basename(dirname(identity.leaf))}/${basename(identity.leaf)}`
+  const line = readProc(pid, 'cgroup')
+    ?.split('\n')
+    .find((text) => text.startsWith('0::'))
+  return line !== undefined && `${line}/`.includes(`${end}/`)
+}
+
+function ownCgroup(): string | null {
+  const path = readProc(process.pid, 'cgroup')
+    ?.split('\n')
+    .find((line) => line.startsWith('0::'))
+    ?.slice(3)
+  const mount = cgroup2Mount()
+  if (path === undefined || mount === null) return null
+  const below = path.startsWith(mount.root) ? path.slice(mount.root === '/' ? 0 : mount.root.length) : path
+  const own = join(mount.point, below)
+  return existsSync(join(own, 'cgroup.procs')) ? own : null
+}
+
+/** proc_pid_mountinfo(5): `id parent major:minor root point options [optional…] - type source options`. */
+function cgroup2Mount(): { readonly root: string; readonly point: string } | null {
+  try {
+    const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
+    const line = lines.find((text) => text.includes(' - cgroup2 '))
+    const [root, point] = line?.split(' ').slice(3, 5) ?? []
+    return root && point ? { root, point } : null
+  } catch {
+    return null
+  }
+}
+
+function membersOf(cgroup: string): ProcessIdentity[] {
+  return treeOf(cgroup)
+    .flatMap(pidsIn)
+    .flatMap((pid) => readStat(pid) ?? [])
+}
+
+function pidsIn(cgroup: string): number[] {
+  try {
+    return readFileSync(join(cgroup, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+/** The cgroup and all below it, deepest first. */
+function treeOf(cgroup: string): string[] {
+  try {
+    const below = readdirSync(cgroup, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+    return [...below.flatMap((entry) => treeOf(join(cgroup, entry.name))), cgroup]
+  } catch {
+    return []
+  }
+}
+
+function isPopulated(cgroup: string): boolean {
+  try {
+    return /^populated 1$/m.test(readFileSync(join(cgroup, 'cgroup.events'), 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+function killAll(cgroup: string): void {
+  try {
+    writeFileSync(join(cgroup, 'cgroup.kill'), '1')
+  } catch {
+    // Gone already: then there is nothing to kill. The caller verifies by isEmpty().
+  }
+}
+
+function removeTree(cgroup: string): void {
+  for (const each of treeOf(cgroup)) removeCgroup(each)
+}
+
+function removeCgroup(cgroup: string): void {
+  try {
+    rmdirSync(cgroup)
+  } catch {
+    // Gone already, or still in use and removed by the next release.
+  }
+}

@@ -1,0 +1,114 @@
+import type { RunnerConfig } from '../../kinds/kind.ts'
+import {
+  type Availability,
+  type KindFacts,
+  LaunchRefused,
+  type LaunchSpec,
+  type PortBinding,
+  type Prepared,
+  type RunnerDriver,
+  type RunnerHandle,
+  RunnerUnreachable,
+} from '../driver.ts'
+import { closeCgroupParent } from './cgroup.ts'
+import { cageOf, workerRuns } from './containment.ts'
+import { parseHandle } from './handle.ts'
+import { makeRoots, openHost, type ScriptDriverOptions, type ScriptHost } from './host.ts'
+import { accepts, listenerOwner } from './listener.ts'
+import { inspectAttempt, listAttempts, targetOf } from './objects.ts'
+import { removeService, stopAttempt } from './removal.ts'
+import { sweepDrafts } from './run-directory.ts'
+import { checkLaunch, scriptConfig, startAttempt, toolsOf } from './starting.ts'
+import { waitForEnd } from './waiting.ts'
+import { openWorkingDirectory, planWorkingDirectory } from './working-directory.ts'
+
+export type { ScriptDriverOptions } from './host.ts'
+
+/**
+ * The runner of native processes. All it knows is below `<stateDir>/run` and `<stateDir>/work` and in the kernel, so a
+ * cocoon outlives the Hive that launched it.
+ *
+ * @see README "Script cocoons"; cgroups(7), proc(5), setsid(2).
+ */
+export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver {
+  const host = openHost(options)
+  return {
+    type: 'script',
+    probe: (signal) => probe(host, signal),
+    describe: (config) => describe(host, config),
+    prepare: (spec, _onProgress, signal) => prepare(host, spec, signal),
+    start: (spec, signal) => start(host, spec, signal),
+    inspect: async (handle, signal) => inspectAttempt(host, parseHandle(handle), signal),
+    wait: async (handle, signal) => waitForEnd(targetOf(host, parseHandle(handle)), signal),
+    stop: async (handle, graceMs, signal) => stopAttempt(host, parseHandle(handle), graceMs, signal),
+    remove: async (handle, _options, signal) => removeService(host, parseHandle(handle), signal),
+    list: async (signal) => {
+      signal.throwIfAborted()
+      return listAttempts(host)
+    },
+    listens: (handle, binding, signal) => listens(host, handle, { binding, signal }),
+    close: async () => {
+      const containment = host.containment()
+      if (containment.kind === 'cgroup') closeCgroupParent(containment.parent)
+    },
+  }
+}
+
+async function probe(host: ScriptHost, signal: AbortSignal): Promise<Availability> {
+  signal.throwIfAborted()
+  const availability = makeRoots(host)
+  if (availability.available) await sweepDrafts(host.runs)
+  return availability
+}
+
+function describe(host: ScriptHost, config: RunnerConfig): KindFacts {
+  const facts = { isolated: false, containment: host.containment().kind }
+  if (!host.availability.available) return { ...facts, ...host.availability }
+  try {
+    if (config.runner !== 'script') throw new LaunchRefused(`The script runner cannot run a ${config.runner} kind`)
+    checkLaunch(config, host, toolsOf(host))
+    return { ...facts, available: true, reason: null }
+  } catch (error) {
+    if (error instanceof LaunchRefused) return { ...facts, available: false, reason: error.message }
+    throw error
+  }
+}
+
+async function prepare(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<Prepared> {
+  signal.throwIfAborted()
+  const config = scriptConfig(spec)
+  const { user } = checkLaunch(config, host, toolsOf(host))
+  const roots = makeRoots(host)
+  if (!roots.available) throw new RunnerUnreachable(roots.reason ?? 'The state directory cannot be written')
+  const work = await openWorkingDirectory(planWorkingDirectory(spec, config.workingDir, host.workRoot), user)
+  await work.close()
+  return { exposed: [], pullMs: null }
+}
+
+async function start(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal) {
+  try {
+    return await startAttempt(host, spec, signal)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).syscall ? (error as NodeJS.ErrnoException).code : undefined
+    if (code === undefined) throw error
+    throw new RunnerUnreachable(`The run directory cannot be used (${code})`, { cause: error })
+  }
+}
+
+async function listens(
+  host: ScriptHost,
+  handle: RunnerHandle,
+  { binding, signal }: { readonly binding: PortBinding; readonly signal: AbortSignal },
+): Promise<boolean> {
+  signal.throwIfAborted()
+  const { identity } = targetOf(host, parseHandle(handle))
+  const runs = () => workerRuns(identity(), host.bootId)
+  if (!runs() || !(await accepts(binding.host, binding.hostPort, signal))) return false
+  const owner = listenerOwner(binding.hostPort, cageOf(identity(), host.bootId).members())
+  if (owner === 'stranger' && runs()) {
+    throw new LaunchRefused(`Port ${binding.hostPort} is held by a process that is not part of the cocoon`, {
+      reason: 'port',
+    })
+  }
+  return (owner === 'ours' || owner === 'unknown') && runs()
+}

@@ -1,0 +1,54 @@
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { RunnerUnreachable } from '../driver.ts'
+import type { Cage } from './cage.ts'
+import { readExit } from './exit-file.ts'
+import { isAlive, signalProcess } from './identity.ts'
+import { poll } from './pause.ts'
+import { readIdentity } from './run-directory.ts'
+
+/** How long after KILL the kernel may take to let go; a process in uninterruptible sleep takes longer. */
+const KILL_LIMIT_MS = 5_000
+const RECORD_LIMIT_MS = 1_000
+
+/**
+ * Ends everything in a cage: TERM to each process once, KILL to what is left after the grace, then looks whether it is
+ * empty. CONT goes along with TERM, because a stopped process could not act on it.
+ *
+ * @param graceMs  milliseconds between the two; 0 = KILL at once.
+ * @throws RunnerUnreachable  something cannot be killed.
+ */
+export async function endAll(cage: Cage, graceMs: number, signal: AbortSignal): Promise<void> {
+  const empty = () => (cage.isEmpty() ? true : undefined)
+  if (graceMs > 0) {
+    for (const member of cage.members()) if (signalProcess(member, 'SIGTERM')) signalProcess(member, 'SIGCONT')
+    if (await poll(empty, { limitMs: graceMs, longestMs: 20, signal })) return cage.release()
+  }
+  const killed = () => {
+    if (cage.isEmpty()) return true
+    cage.kill()
+    return undefined
+  }
+  if (await poll(killed, { limitMs: KILL_LIMIT_MS, longestMs: 20, signal })) return cage.release()
+  const pids = cage.members().map(({ pid }) => pid)
+  throw new RunnerUnreachable(`Some processes do not end, not even by SIGKILL: ${pids.join(', ')}`)
+}
+
+/** Tells the launcher that the grace of what the worker leaves behind is Hive's business now. */
+export async function announceStop(directory: string): Promise<void> {
+  const file = await open(join(directory, 'stopping'), 'a', 0o600).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null
+    throw error
+  })
+  await file?.close()
+}
+
+/** Waits until the launcher has written down how the worker ended, or is gone. */
+export async function settleLauncher(directory: string, signal: AbortSignal): Promise<void> {
+  const launcher = readIdentity(directory, 'claim')
+  if (launcher === null) return
+  const settled = () => (isAlive(launcher) ? undefined : true)
+  const recorded = () => settled() ?? (readExit(directory) ? true : undefined)
+  await poll(recorded, { limitMs: RECORD_LIMIT_MS, longestMs: 20, signal })
+  await poll(settled, { limitMs: RECORD_LIMIT_MS, longestMs: 20, signal })
+}

@@ -1,0 +1,73 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { RunnerUnreachable } from '../driver.ts'
+import type { CocoonIdentity } from './cage.ts'
+import { cageOf } from './containment.ts'
+import { announceStop, endAll, settleLauncher } from './ending.ts'
+import { identityOf, type ScriptHandle } from './handle.ts'
+import type { ScriptHost } from './host.ts'
+import { targetOf } from './objects.ts'
+import {
+  attemptDirectory,
+  attemptsOf,
+  readIdentity,
+  readMarker,
+  serviceDirectory,
+  voidWorker,
+} from './run-directory.ts'
+
+/** Ends one attempt and everything it started. Done already = success. */
+export async function stopAttempt(
+  host: ScriptHost,
+  script: ScriptHandle,
+  graceMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { directory, identity } = targetOf(host, script)
+  await endAttempt(host, { directory, identity, graceMs }, signal)
+}
+
+/** Ends every attempt of a service and removes its run directory and its own working directory. */
+export async function removeService(host: ScriptHost, script: ScriptHandle, signal: AbortSignal): Promise<void> {
+  await stopAttempt(host, script, 0, signal)
+  for (const attempt of attemptsOf(host.runs, script.id)) {
+    const directory = attemptDirectory(host.runs, script.id, attempt)
+    const marker = readMarker(directory)
+    if (marker === null || attempt === script.attempt) continue
+    const identity = () => identityOf(marker, readIdentity(directory, 'pid'))
+    await endAttempt(host, { directory, identity, graceMs: 0 }, signal)
+  }
+  await removeTree(serviceDirectory(host.runs, script.id), signal)
+  await removeTree(join(host.workRoot, script.id), signal)
+}
+
+interface Ending {
+  readonly directory: string
+  readonly identity: () => CocoonIdentity
+  readonly graceMs: number
+}
+
+async function endAttempt(host: ScriptHost, ending: Ending, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  await announceStop(ending.directory)
+  // A launch that is still under way gets no worker any more.
+  await voidWorker(ending.directory)
+  await endAll(cageOf(ending.identity(), host.bootId), ending.graceMs, signal)
+  await settleLauncher(ending.directory, signal)
+}
+
+/** `rm` cannot be aborted: after an abort it goes on, and a later call finds less to do. */
+async function removeTree(path: string, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  const removed = rm(path, { recursive: true, force: true, maxRetries: 5 }).catch((error: NodeJS.ErrnoException) => {
+    throw new RunnerUnreachable(`${path} cannot be removed (${error.code})`, { cause: error })
+  })
+  try {
+    await Promise.race([removed, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { LaunchSpec, RunnerDriver } from '../../src/runners/driver.ts'
+import { createScriptDriver, type ScriptDriverOptions } from '../../src/runners/script/driver.ts'
+import { scriptSpec } from './launch-spec.ts'
+
+export const HTTPD = join(import.meta.dirname, 'fixtures', 'httpd.mjs')
+
+/** What this host can do: the tests of `cgroup` run only where a v2 leaf can be made. */
+export const CONTAINMENTS = ['cgroup', 'group'] as const
+
+export interface ScriptBench {
+  readonly stateDir: string
+  readonly instanceId: string
+  readonly warnings: string[]
+  driver(overrides?: Partial<ScriptDriverOptions>): RunnerDriver
+  cleanup(): Promise<void>
+}
+
+/** A state directory of its own; `cleanup` ends and removes everything that was started in it. */
+export async function openScriptBench(options: Partial<ScriptDriverOptions> = {}): Promise<ScriptBench> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'hive-script-'))
+  const instanceId = randomUUID().replaceAll('-', '')
+  const warnings: string[] = []
+  const instances = new Set([instanceId])
+  const driver: ScriptBench['driver'] = (overrides = {}) => {
+    const merged: ScriptDriverOptions = {
+      stateDir,
+      instanceId,
+      hostEnvironment: { PATH: process.env['PATH'] ?? null, HOME: null, LANG: null, TZ: null, TMPDIR: null },
+      onWarning: (message) => warnings.push(message),
+      ...options,
+      ...overrides,
+    }
+    instances.add(merged.instanceId)
+    return createScriptDriver(merged)
+  }
+  const cleanup = async () => {
+    const signal = AbortSignal.timeout(20_000)
+    for (const instance of instances) {
+      const each = driver({ instanceId: instance })
+      for (const object of await each.list(signal)) await each.remove(object.handle, { volumes: true }, signal)
+      await each.close()
+    }
+    await rm(stateDir, { recursive: true, force: true })
+  }
+  return { stateDir, instanceId, warnings, driver, cleanup }
+}
+
+/** Why cgroup containment cannot be tested here; false = it can. */
+export function noCgroups(): string | false {
+  const driver = createScriptDriver({
+    stateDir: '/nonexistent',
+    instanceId: randomUUID().replaceAll('-', ''),
+    hostEnvironment: { PATH: null, HOME: null, LANG: null, TZ: null, TMPDIR: null },
+  })
+  const { containment } = driver.describe(scriptSpec({ command: 'sh' }, { port: null }).config)
+  void driver.close()
+  return containment === 'cgroup' ? false : 'no cgroup v2 leaf can be made here'
+}
+
+/** A launch of `sh -c text` with the rest as its arguments. */
+export function shSpec(text: string, overrides: Partial<LaunchSpec> & { port?: number | null } = {}): LaunchSpec {
+  return scriptSpec({ command: 'sh', args: ['-c', text] }, { port: null, ...overrides })
+}
+
+/** True if a process of this number exists and is not a zombie. */
+export function processRuns(pid: number): boolean {
+  if (!existsSync(`/proc/${pid}/stat`)) return false
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return !'ZX'.includes(stat.slice(stat.lastIndexOf(')') + 2)[0] ?? 'X')
+  } catch {
+    return false
+  }
+}
