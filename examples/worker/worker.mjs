@@ -68,8 +68,9 @@ function main() {
 function endGracefully(server, signal) {
   console.log(`${signal}: ending`)
   server.close(() => process.exit(0))
-  server.closeIdleConnections()
   for (const end of open) end()
+  // Connections become idle as their last answer ends.
+  setInterval(() => server.closeIdleConnections(), 20).unref()
   // A client that does not let go must not keep it alive.
   setTimeout(() => process.exit(0), END_AFTER_MS).unref()
 }
