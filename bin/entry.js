@@ -1,0 +1,26 @@
+import { existsSync, readFileSync } from 'node:fs'
+
+// A clone has the sources, which Node 24 runs as they are; the published package has only what `npm run build` made.
+const SOURCE = new URL('../src/cli/main.ts', import.meta.url)
+const BUILT = new URL('../dist/src/cli/main.js', import.meta.url)
+
+/**
+ * The one place where the command line meets the process: its environment and its streams.
+ *
+ * @param {readonly string[]} argv  What follows `hive`.
+ * @returns {Promise<number>} the exit code.
+ */
+export async function runHive(argv) {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', endQuietly)
+  const { main } = await import(existsSync(SOURCE) ? SOURCE.href : BUILT.href)
+  return main(argv, process.env, { stdout: process.stdout, stderr: process.stderr, version: version() })
+}
+
+/** `hive list | head -1` closes our output early: that is no failure of ours. */
+function endQuietly(error) {
+  if (error.code !== 'EPIPE') throw error
+}
+
+function version() {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+}

@@ -1,0 +1,88 @@
+import type { Command, Invocation } from '../command.ts'
+import { EXIT, type ExitCode } from '../failure.ts'
+import { printable } from '../io.ts'
+import { type Service, servicePath } from '../service.ts'
+import { formatMs } from '../time.ts'
+
+export const show: Command = {
+  name: 'show',
+  summary: 'show all of one service',
+  takes: { what: 'the name', min: 1, max: 1 },
+  help: `Usage: hive show <name>
+
+Shows the record of one service; --json prints it as Hive keeps it.
+
+Examples:
+  hive show web
+  hive show cocoons:web --json | jq .timings
+`,
+  run,
+}
+
+async function run(invocation: Invocation): Promise<ExitCode> {
+  const path = servicePath(invocation.args[0] ?? '')
+  const client = await invocation.connect()
+  const service = (await client.send('GET', path)) as Service
+  invocation.io.stdout.write(invocation.json ? `${JSON.stringify(service)}\n` : block(service))
+  return EXIT.ok
+}
+
+/** `name  value` lines; what is not set is left out. */
+function block(service: Service): string {
+  const rows = [...identity(service), ...addresses(service), ...life(service), ...timings(service)]
+  const set = rows.filter((row): row is [string, string] => row[1] !== null && row[1] !== '')
+  return set.map(([name, value]) => `${name.padEnd(12)}${printable(value)}\n`).join('')
+}
+
+type Row = [name: string, value: string | null]
+
+function identity(service: Service): Row[] {
+  return [
+    ['name', service.fqn],
+    ['id', service.id],
+    ['kind', `${service.kind} (${service.runner})`],
+    ['image', service.image],
+    ['pid', service.pid === null ? null : String(service.pid)],
+    ['container', service.container_id],
+    ['labels', pairs(service.labels)],
+    ['request id', service.request_id],
+  ]
+}
+
+function addresses(service: Service): Row[] {
+  return [
+    ['url', service.url],
+    ['origin url', service.origin_url],
+    ['ports', service.ports.map((port) => `${port.port} at ${port.host}:${port.host_port}`).join(', ')],
+  ]
+}
+
+function life(service: Service): Row[] {
+  const { exit, error } = service
+  return [
+    ['state', `${service.state} (wanted: ${service.desired})`],
+    ['health', service.health === 'none' ? null : service.health],
+    ['attempt', `${service.attempt}, ${service.restarts} restarts`],
+    ['created', service.created_at],
+    ['started', service.started_at],
+    ['ready', service.ready_at],
+    ['ended', service.ended_at],
+    ['next try', service.next_attempt_at],
+    [
+      'exit',
+      exit === null ? null : `code ${exit.code}, ${exit.signal ?? exit.reason}${exit.oom ? ', out of memory' : ''}`,
+    ],
+    ['error', error === null ? null : `${error.detail} (${error.code})`],
+  ]
+}
+
+function timings(service: Service): Row[] {
+  const spent = Object.entries(service.timings).filter((entry): entry is [string, number] => entry[1] !== null)
+  return [['timings', spent.map(([name, ms]) => `${name.replace(/_ms$/, '')} ${formatMs(ms)}`).join(', ')]]
+}
+
+function pairs(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ')
+}

@@ -1,0 +1,89 @@
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { CliFailure, EXIT, usage } from './failure.ts'
+import type { Environment } from './io.ts'
+
+export const DEFAULT_URL = 'http://127.0.0.1:8020'
+
+/** Which Hive to talk to, and what opens its door. */
+export interface Target {
+  /** Without a trailing slash; may carry a path. */
+  readonly base: string
+  readonly token: string | null
+  /** Where the token came from, or where it was looked for in vain. */
+  readonly tokenSource: string
+}
+
+/**
+ * Finds the target and its token: `--token-file`, else `HIVE_TOKEN`, else the token file of a Hive on this machine.
+ * That file is only ever read for loopback targets, so that a wrong HIVE_URL cannot carry the token away.
+ */
+export async function resolveTarget(
+  env: Environment,
+  options: { readonly url: string | undefined; readonly tokenFile: string | undefined },
+): Promise<Target> {
+  const url = parseUrl(options.url ?? (env['HIVE_URL'] || DEFAULT_URL))
+  const base = `${url.origin}${url.pathname.replace(/\/+$/, '')}`
+  if (options.tokenFile !== undefined) {
+    return { base, token: await readToken(options.tokenFile), tokenSource: options.tokenFile }
+  }
+  const token = env['HIVE_TOKEN']
+  if (token) return { base, token: checkToken(token.trim(), 'HIVE_TOKEN'), tokenSource: 'HIVE_TOKEN' }
+  if (!isLoopback(url.hostname)) return { base, token: null, tokenSource: 'HIVE_TOKEN, which is not set' }
+  return { base, ...(await localToken(env)) }
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null
+  // The text is not repeated: it may hold a password.
+  if (url === null || !/^https?:$/.test(url.protocol)) throw usage(`HIVE_URL or --url must look like ${DEFAULT_URL}`)
+  if (url.username !== '' || url.password !== '') throw usage('HIVE_URL or --url must not hold a user or password')
+  if (url.search !== '' || url.hash !== '') throw usage('HIVE_URL or --url must not hold a query or fragment')
+  return url
+}
+
+/** Literal addresses and the one name that RFC 6761 §6.3 binds to them; other names could resolve to anywhere. */
+function isLoopback(hostname: string): boolean {
+  return /^127\.\d+\.\d+\.\d+$/.test(hostname) || hostname === '[::1]' || hostname === 'localhost'
+}
+
+async function localToken(env: Environment): Promise<Omit<Target, 'base'>> {
+  const path = join(stateDirectory(env), 'token')
+  try {
+    return { token: await readToken(path), tokenSource: path }
+  } catch (error) {
+    if (error instanceof CliFailure && error.problem.code === 'CLI_TOKEN_UNREADABLE') {
+      return { token: null, tokenSource: `${path} (${error.problem['cause']})` }
+    }
+    throw error
+  }
+}
+
+function stateDirectory(env: Environment): string {
+  if (env['HIVE_STATE_DIR']) return env['HIVE_STATE_DIR']
+  if (process.getuid?.() === 0) return '/var/lib/hive'
+  return join(env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local', 'state'), 'hive')
+}
+
+async function readToken(path: string): Promise<string> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    const cause = (error as NodeJS.ErrnoException).code ?? 'unreadable'
+    throw new CliFailure(EXIT.unauthorized, {
+      code: 'CLI_TOKEN_UNREADABLE',
+      title: 'The token file cannot be read',
+      detail: `${path}: ${cause}`,
+      cause,
+    })
+  }
+  return checkToken(text.trim(), path)
+}
+
+/** A header field takes visible ASCII only; anything else is a wrong file, and its content is nobody's business. */
+function checkToken(token: string, source: string): string {
+  if (/^[\x21-\x7e]{1,4096}$/.test(token)) return token
+  throw usage(`${source} does not hold a token: expected one line of visible ASCII`)
+}
