@@ -63,11 +63,12 @@ function ownNode() {
  */
 export function become(command, args) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: 'inherit' })
+    // Before the start: the child may run, and this process be signalled, before spawn() has come back.
     const handlers = new Map(
       ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'].map((signal) => [signal, () => handOn(child, signal)]),
     )
     for (const [signal, handler] of handlers) process.on(signal, handler)
+    const child = spawn(command, args, { stdio: 'inherit' })
     const done = () => {
       for (const [signal, handler] of handlers) process.off(signal, handler)
       resolve()
