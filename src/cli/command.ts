@@ -1,6 +1,6 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { type Client, createClient } from './client.ts'
-import { type ExitCode, usage } from './failure.ts'
+import { usage } from './failure.ts'
 import type { CliIo, Environment } from './io.ts'
 import { resolveTarget } from './target.ts'
 
@@ -14,7 +14,8 @@ export interface Command {
   readonly options?: ParseArgsOptionsConfig
   /** How many arguments it takes, and what they are called. */
   readonly takes?: { readonly what: string; readonly min: number; readonly max: number }
-  run(invocation: Invocation): Promise<ExitCode>
+  /** Resolves with the exit code. */
+  run(invocation: Invocation): Promise<number>
 }
 
 /** A command line after parsing, with everything a command may use. */

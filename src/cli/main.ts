@@ -7,7 +7,7 @@ import { open } from './commands/open.ts'
 import { serve } from './commands/serve.ts'
 import { show } from './commands/show.ts'
 import { spawn } from './commands/spawn.ts'
-import { EXIT, type ExitCode, reportFailure, usage } from './failure.ts'
+import { EXIT, reportFailure, usage } from './failure.ts'
 import type { CliIo, Environment } from './io.ts'
 
 const COMMANDS: readonly Command[] = [serve, spawn, list, kinds, show, open, ...change, ...later]
@@ -19,7 +19,7 @@ const COMMANDS: readonly Command[] = [serve, spawn, list, kinds, show, open, ...
  * @param env   The process environment; read nowhere else.
  * @returns the exit code; never throws.
  */
-export async function main(argv: readonly string[], env: Environment, io: CliIo): Promise<ExitCode> {
+export async function main(argv: readonly string[], env: Environment, io: CliIo): Promise<number> {
   try {
     return await dispatch(argv, env, io)
   } catch (error) {
@@ -27,7 +27,7 @@ export async function main(argv: readonly string[], env: Environment, io: CliIo)
   }
 }
 
-async function dispatch(argv: readonly string[], env: Environment, io: CliIo): Promise<ExitCode> {
+async function dispatch(argv: readonly string[], env: Environment, io: CliIo): Promise<number> {
   const [word, ...rest] = argv
   if (word === '--version' || word === '-V') return print(io, `${io.version}\n`)
   if (word === '--help' || word === '-h') return print(io, overview())
@@ -41,7 +41,7 @@ async function dispatch(argv: readonly string[], env: Environment, io: CliIo): P
   return invocation.values['help'] === true ? print(io, helpOf(command)) : command.run(invocation)
 }
 
-function print(io: CliIo, text: string): ExitCode {
+function print(io: CliIo, text: string): number {
   io.stdout.write(text)
   return EXIT.ok
 }

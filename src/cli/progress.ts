@@ -1,6 +1,6 @@
 import type { CliIo } from './io.ts'
 import { printable } from './io.ts'
-import type { Progress, Service } from './service.ts'
+import type { Service } from './service.ts'
 import { formatMs } from './time.ts'
 
 /** Shows on stderr how a cocoon comes up: one living line on a terminal, else a plain line per change. */
@@ -47,7 +47,7 @@ function pullText(service: Service): string {
   return `  ${progress.message}${amount}${layersText(progress, false)}`
 }
 
-function layersText(progress: Progress | null | undefined, withPhase = true): string {
+function layersText(progress: Service['progress'], withPhase = true): string {
   if (!progress) return ''
   const { layers_done: done, layers_total: total, phase } = progress
   const layers = total ? `  layers ${done ?? 0}/${total}` : ''

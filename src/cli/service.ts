@@ -1,18 +1,8 @@
-import type { ServiceRecord } from '../services/record.ts'
+import type { ServiceRecord as Service } from '../services/record.ts'
 import { usage } from './failure.ts'
 import { printable } from './io.ts'
 
-/** How far a pull has come, as the record says it while a cocoon is `preparing`. */
-export interface Progress {
-  readonly phase: string
-  readonly message: string
-  readonly current_bytes: number | null
-  readonly total_bytes: number | null
-  readonly layers_done: number | null
-  readonly layers_total: number | null
-}
-
-export type Service = ServiceRecord & { readonly progress?: Progress | null }
+export type { Service }
 
 /** `cocoons:web  running  PID 12345 (native)`: the line of `hive list`, as the project's description fixes it. */
 export function serviceLine(service: Service): string {

@@ -1,12 +1,11 @@
+import { parseDurationMs } from '../kinds/quantities.ts'
 import { usage } from './failure.ts'
-
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** `90s`, `2m`, `500ms`, `1h`; a bare number is seconds. @returns milliseconds. @throws CliFailure  usage. */
 export function parseDuration(option: string, text: string): number {
-  const [, amount = '', unit = 's'] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)?$/.exec(text) ?? []
-  if (amount === '') throw usage(`${option} takes a time such as 60s, 2m or 500ms`)
-  return Number(amount) * (UNIT_MS[unit] ?? 1)
+  const ms = parseDurationMs(text)
+  if (ms === null) throw usage(`${option} takes a time such as 60s, 2m or 500ms`)
+  return ms
 }
 
 /** `0.4 s`, `12 s`, `3 min`. */

@@ -69,18 +69,35 @@ test('kill counts a name that is another cocoon by now as gone', async (t) => {
   assert.equal((await hive(['kill', 'web', '--url', stub.url])).stdout, 'cocoons:web  removed  - (native)\n')
 })
 
-test('start waits for the new attempt, not for the old one that still stands in the first answer', async (t) => {
+test('start waits for the new attempt, not for the old one that still stands in the first answers', async (t) => {
   let gets = 0
   const stub = await startStubHive(t, ({ method }) => {
-    if (method === 'POST') return ok(record({ name: 'web', ...stopped, attempt: 1 }))
-    gets += 1
-    if (gets === 1) return ok(record({ name: 'web', ...stopped, attempt: 1 }))
-    return ok(record({ name: 'web', attempt: 2, pid: 222 }))
+    if (method === 'GET') gets += 1
+    return ok(record({ name: 'web', ...(gets < 3 ? { ...stopped, attempt: 1 } : { attempt: 2, pid: 222 }) }))
   })
   const ran = await hive(['start', 'web', '--recreate', '--url', stub.url])
   assert.equal(ran.stdout, 'cocoons:web  running  PID 222 (native)\n')
-  assert.equal(stub.seen[0]?.path, '/services/web/start')
-  assert.equal(stub.seen[0]?.query.get('recreate'), 'true')
+  const post = stub.seen.find(({ method }) => method === 'POST')
+  assert.equal(post?.path, '/services/web/start')
+  assert.equal(post?.query.get('recreate'), 'true')
+})
+
+test('start right after a stop waits for the new attempt although the old one still runs', async (t) => {
+  let gets = 0
+  const stub = await startStubHive(t, ({ method }) => {
+    if (method === 'GET') gets += 1
+    const desired = method === 'GET' && gets === 1 ? 'stopped' : 'running'
+    return ok(record({ name: 'web', desired, attempt: gets < 3 ? 1 : 2, pid: gets < 3 ? 111 : 222 }))
+  })
+  const ran = await hive(['start', 'web', '--url', stub.url])
+  assert.equal(ran.stdout, 'cocoons:web  running  PID 222 (native)\n')
+})
+
+test('start of what runs already is done at once', async (t) => {
+  const stub = await startStubHive(t, () => ok(record({ name: 'web' })))
+  const ran = await hive(['start', 'web', '--url', stub.url])
+  assert.equal(ran.stdout, 'cocoons:web  running  PID 12345 (native)\n')
+  assert.equal(stub.seen.length, 2)
 })
 
 test('restart does not take the running old attempt for the new one', async (t) => {

@@ -40,7 +40,7 @@ test('list follows next_cursor to the last page and hands every filter on', asyn
   assert.deepEqual(JSON.parse(ran.stdout), { services: [native, ubuntu] })
   assert.equal(stub.seen.length, 2)
   for (const { query } of stub.seen) {
-    assert.deepEqual(query.getAll('state'), ['running', 'failed'])
+    assert.deepEqual(query.getAll('state'), ['running,failed'])
     assert.deepEqual(query.getAll('kind'), ['native'])
     assert.deepEqual(query.getAll('label'), ['a=b=c', 'd='])
   }

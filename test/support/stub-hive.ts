@@ -74,7 +74,7 @@ export function problem(status: number, code: string, extra: Readonly<Record<str
 /** A whole record with something in every place that the command line reads. */
 export function record(overrides: Partial<ServiceRecord> = {}): ServiceRecord {
   const name = overrides.name ?? 'cocoon-abc123'
-  const blank: Omit<ServiceRecord, 'progress'> = {
+  const blank: ServiceRecord = {
     id: `id-of-${name}`,
     fqn: `cocoons:${name}`,
     name,
@@ -104,8 +104,9 @@ export function record(overrides: Partial<ServiceRecord> = {}): ServiceRecord {
     exit: null,
     error: null,
     next_attempt_at: null,
+    progress: null,
     timings: { queued_ms: 1, pull_ms: null, create_ms: null, start_ms: 20, ready_ms: 300 },
     revision: 3,
   }
-  return { ...blank, progress: null, ...overrides } as ServiceRecord
+  return { ...blank, ...overrides }
 }

@@ -43,9 +43,9 @@ const CHANGES: readonly Change[] = [
     about: 'Starts ended cocoons again, as a new attempt of the same service, and waits until they are ready.',
     flag: recreate,
     ask: async (client, path, flags) => {
-      const service = await post(client, `${path}/start`, flags)
-      const isOver = service.state === 'stopping' || isEnded(service.state)
-      return { service, fromAttempt: isOver ? service.attempt + 1 : service.attempt }
+      const { state, desired, attempt } = await read(client, path)
+      const isNew = desired !== 'running' || isEnded(state)
+      return { service: await post(client, `${path}/start`, flags), fromAttempt: isNew ? attempt + 1 : attempt }
     },
   },
   {
@@ -55,7 +55,7 @@ const CHANGES: readonly Change[] = [
     about: 'Stops cocoons, starts them again as a new attempt, and waits until they are ready.',
     flag: recreate,
     ask: async (client, path, flags) => {
-      const { attempt } = (await client.send('GET', path)) as Service
+      const { attempt } = await read(client, path)
       return { service: await post(client, `${path}/restart`, flags), fromAttempt: attempt + 1 }
     },
   },
@@ -126,6 +126,10 @@ async function changeOne(
   const { service, fromAttempt = 0 } = await ask(client, path, isFlagged ? { [flag.name]: 'true' } : {})
   if (invocation.values['wait'] === false) return service
   return waitFor(client, service, { goal, timeoutMs, fromAttempt })
+}
+
+async function read(client: Client, path: string): Promise<Service> {
+  return (await client.send('GET', path)) as Service
 }
 
 async function post(client: Client, path: string, query: Query): Promise<Service> {

@@ -1,6 +1,6 @@
 import { checkKinds } from '../check-kinds.ts'
 import type { Command, Invocation } from '../command.ts'
-import { EXIT, type ExitCode } from '../failure.ts'
+import { EXIT } from '../failure.ts'
 import { printable } from '../io.ts'
 
 interface Kind {
@@ -19,7 +19,7 @@ export const kinds: Command = {
 Lists the kinds of a running Hive, one \`id (runner)\` per line.
 
   --long     say of each kind that cannot be spawned now what is missing
-  --check    check COCOON_KINDS of this environment and print what it means, without any Hive;
+  --check    check COCOON_KINDS (and HIVE_*) of this environment and print the kinds it gives, without any Hive;
              every problem is printed, and the exit code is 78 if there is one
 
 Examples:
@@ -29,7 +29,7 @@ Examples:
   run,
 }
 
-async function run(invocation: Invocation): Promise<ExitCode> {
+async function run(invocation: Invocation): Promise<number> {
   const { values, io, json } = invocation
   if (values['check'] === true) return checkKinds(invocation.env, io, json)
   const client = await invocation.connect()

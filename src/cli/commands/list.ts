@@ -1,5 +1,5 @@
-import type { Client } from '../client.ts'
-import { type Command, type Invocation, manyOf } from '../command.ts'
+import type { Call, Client } from '../client.ts'
+import { type Command, type Invocation, manyOf, textOf } from '../command.ts'
 import { CliFailure, EXIT, type ExitCode } from '../failure.ts'
 import { parsePairs } from '../pairs.ts'
 import { type Service, serviceLine } from '../service.ts'
@@ -9,7 +9,7 @@ export const list: Command = {
   summary: 'list the services, ended ones included',
   options: {
     state: { type: 'string', multiple: true },
-    kind: { type: 'string', multiple: true },
+    kind: { type: 'string' },
     label: { type: 'string', multiple: true },
   },
   help: `Usage: hive list [options]
@@ -17,7 +17,7 @@ export const list: Command = {
 Lists the services, oldest first, one line each: name, state, process or container, kind.
 
   --state <state>      only those in this state, repeatable
-  --kind <kind>        only those of this kind, repeatable
+  --kind <kind>        only those of this kind
   --label key=value    only those with this label, repeatable: all must fit
 
 Examples:
@@ -32,7 +32,8 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   const { values, io, json } = invocation
   const labels = manyOf(values, 'label')
   parsePairs('--label', labels)
-  const query = { state: manyOf(values, 'state'), kind: manyOf(values, 'kind'), label: labels }
+  const states = manyOf(values, 'state')
+  const query = { state: states.join(',') || undefined, kind: textOf(values, 'kind'), label: labels }
   const client = await invocation.connect()
   const services: Service[] = []
   for await (const page of pages(client, query)) {
@@ -40,11 +41,11 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     if (!json) for (const service of page) io.stdout.write(`${serviceLine(service)}\n`)
   }
   if (json) io.stdout.write(`${JSON.stringify({ services })}\n`)
-  else if (services.length === 0) io.stderr.write(emptyNote(query))
+  else if (services.length === 0) io.stderr.write(emptyNote([query.state, query.kind, ...labels]))
   return EXIT.ok
 }
 
-async function* pages(client: Client, query: Record<string, readonly string[]>): AsyncGenerator<readonly Service[]> {
+async function* pages(client: Client, query: NonNullable<Call['query']>): AsyncGenerator<readonly Service[]> {
   let cursor: string | undefined
   do {
     const page = (await client.send('GET', '/services', { query: { ...query, limit: 1000, cursor } })) as {
@@ -61,7 +62,7 @@ function stuck(): CliFailure {
   return new CliFailure(EXIT.failed, { code: 'CLI_LIST_STUCK', title: 'Hive answered the same page twice' })
 }
 
-function emptyNote(query: Record<string, readonly string[]>): string {
-  const isFiltered = Object.values(query).some((items) => items.length > 0)
+function emptyNote(filters: readonly (string | undefined)[]): string {
+  const isFiltered = filters.some((filter) => filter !== undefined)
   return isFiltered ? 'No service fits.\n' : 'There are no services yet; `hive spawn <kind>` makes one.\n'
 }

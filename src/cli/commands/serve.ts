@@ -1,5 +1,4 @@
 import type { Command, Invocation } from '../command.ts'
-import { EXIT, type ExitCode } from '../failure.ts'
 
 export const serve: Command = {
   name: 'serve',
@@ -7,8 +6,9 @@ export const serve: Command = {
   help: `Usage: hive serve
 
 Runs Hive in the foreground until SIGTERM or Ctrl-C. All settings come from the environment (README, "Settings"):
-COCOON_KINDS, HIVE_HOST, HIVE_PORT, HIVE_STATE_DIR, … Every wrong one is printed, and the exit code is 78.
-Cocoons outlive it and are found again at the next start; HIVE_STOP_ON_EXIT=on stops them.
+COCOON_KINDS, HIVE_HOST, HIVE_PORT, HIVE_STATE_DIR, … Cocoons outlive it and are found again at the next start.
+
+Exit codes of its own: 73 the state directory cannot be used, 78 settings are wrong (all of them are printed).
 
 Examples:
   hive serve
@@ -17,9 +17,8 @@ Examples:
   run,
 }
 
-async function run({ env }: Invocation): Promise<ExitCode> {
+async function run({ env }: Invocation): Promise<number> {
   // Loaded only here: no other command needs a server in memory.
-  const { serve: start } = await import('../../server.ts')
-  await start(env)
-  return EXIT.ok
+  const server = await import('../../server.ts')
+  return server.serve(env)
 }
