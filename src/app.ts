@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import auth from '../plugins/auth.ts'
 import hostGuard from '../plugins/host-guard.ts'
@@ -41,7 +41,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   const app = fastify({
     ...serverOptions(config),
     loggerInstance: log,
-    disableRequestLogging: true,
+    // Lifecycle changes are logged, requests are not: a proxy would log little else.
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
   }) as unknown as FastifyInstance
   await app.register(problemDetails)

@@ -76,7 +76,7 @@ function sayStarted(app: FastifyInstance, parts: { config: HiveConfig; state: St
       `script kinds are no security boundary: their cocoons may do all that ${root ? 'ROOT' : 'this user'} may`,
     )
   if (!config.auth) log.warn('HIVE_AUTH=off: everybody on this machine may spawn and kill cocoons')
-  const where = config.auth ? { token: state.tokenFile ?? 'HIVE_TOKEN' } : {}
+  const where = config.auth ? { token_from: state.tokenFile ?? 'HIVE_TOKEN' } : {}
   log.info({ address, port, state: state.path, instance: state.instanceId, ...where }, 'Hive is listening')
 }
 
