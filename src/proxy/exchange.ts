@@ -1,0 +1,205 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import { HiveError } from '../errors.ts'
+import { answerProblem, drainRest } from './answer.ts'
+import { responseHeaders } from './headers.ts'
+import type { ProxyLimits } from './limits.ts'
+import type { OwnOrigins } from './location.ts'
+import { hasBody, type StalledSide, Upload } from './upload.ts'
+import { unreachable, upstreamError, upstreamTimeout } from './upstream-error.ts'
+
+/** Interim answers a cocoon may send before its real one. */
+const MAX_INTERIM = 8
+
+export interface ExchangeParts {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly own: OwnOrigins
+  readonly limits: ProxyLimits
+  /** The request id. */
+  readonly instance: string
+}
+
+/**
+ * One request on its way to a cocoon and the answer on its way back, both streamed. Exactly one of three things ends
+ * it: the whole answer, a failure, or the client going away; each cancels everything else.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #parts: ExchangeParts
+  #upload: Upload | null = null
+  #controller: Dispatcher.DispatchController | null = null
+  #timer: NodeJS.Timeout | null = null
+  #done = false
+  #interim = 0
+  #flushed = false
+  #bodiless = false
+  #listensForDrain = false
+
+  constructor(parts: ExchangeParts) {
+    this.#parts = parts
+  }
+
+  start(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions): void {
+    const { req, res, limits } = this.#parts
+    res.on('close', this.#onClientClose)
+    res.on('error', ignore) // A write that the client no longer takes; 'close' follows and cancels.
+    if (hasBody(req)) this.#upload = new Upload(req, limits, this.#onStalled)
+    else this.#arm(limits.headersMs)
+    dispatcher.dispatch({ ...options, body: this.#upload }, this)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#done) controller.abort(new Error('the client went away'))
+  }
+
+  /** The whole request is out. Until now the upload watched the clock. */
+  onRequestSent(): void {
+    if (this.#upload !== null && !this.#done && this.#timer === null) this.#arm(this.#parts.limits.headersMs)
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _parsed: unknown, reason?: string): void {
+    if (this.#done) return
+    if (status < 200) {
+      this.#onInterim(status)
+    } else if (this.#writeHead(status, textOf(controller.rawHeaders), cleanReason(reason))) {
+      this.#arm(this.#parts.limits.bodyIdleMs)
+      // Most answers bring their body in the same segment; only a head that stands alone is sent by itself.
+      process.nextTick(flushHead, this)
+    } else {
+      this.#fail(unreachable())
+    }
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#done || this.#bodiless) return
+    this.#flushed = true
+    this.#timer?.refresh()
+    const { res } = this.#parts
+    if (res.write(chunk)) return
+    controller.pause()
+    if (this.#listensForDrain) return
+    this.#listensForDrain = true
+    res.on('drain', this.#onDrain)
+  }
+
+  onResponseEnd(): void {
+    if (this.#done) return
+    this.#finish()
+    this.#parts.res.end()
+    this.#dropUpload()
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    if (!this.#done) this.#fail(upstreamError(error))
+  }
+
+  flushHead(): void {
+    if (this.#done || this.#flushed) return
+    this.#flushed = true
+    this.#parts.res.flushHeaders()
+  }
+
+  /** False = this head must not reach the client. */
+  #writeHead(status: number, raw: readonly string[], reason: string): boolean {
+    const { req, res, own } = this.#parts
+    const headers = responseHeaders(status, raw, own)
+    // RFC 9110 §15.5.8: 407 concerns the proxy's own connection, never the client.
+    if (headers === null || status === 407) return false
+    this.#bodiless = req.method === 'HEAD' || status === 204 || status === 205 || status === 304
+    if (status === 205) headers.push('Content-Length', '0')
+    try {
+      res.writeHead(status, reason, headers)
+      return true
+    } catch {
+      return false // Node found a character that must not stand in a field, or a status beyond 999.
+    }
+  }
+
+  #onInterim(status: number): void {
+    this.#interim += 1
+    // RFC 9110 §15.2.2: Hive never asks for an upgrade here, so 101 is as wrong as a status below 100.
+    if (status < 100 || status === 101 || this.#interim > MAX_INTERIM) this.#fail(unreachable())
+  }
+
+  readonly #onDrain = (): void => {
+    if (this.#done) return
+    this.#timer?.refresh()
+    this.#controller?.resume()
+  }
+
+  readonly #onClientClose = (): void => {
+    if (this.#done) return
+    this.#finish()
+    this.#cancel(new Error('the client went away'))
+  }
+
+  readonly #onStalled = (side: StalledSide): void => {
+    if (this.#done) return
+    this.#fail(
+      side === 'client'
+        ? new HiveError('HIVE_REQUEST_TIMEOUT', 'The rest of the request did not arrive in time.')
+        : upstreamTimeout(),
+    )
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#fail(upstreamTimeout()), delayMs)
+  }
+
+  #finish(): void {
+    this.#done = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+  }
+
+  #cancel(reason: Error): void {
+    this.#upload?.destroy()
+    this.#controller?.abort(reason)
+  }
+
+  /** Before the head is out the client gets a problem, after it a connection that visibly breaks. */
+  #fail(error: HiveError): void {
+    if (this.#done) return
+    this.#finish()
+    this.#cancel(error)
+    const { req, res, instance } = this.#parts
+    if (res.headersSent) {
+      cut(req, res)
+      return
+    }
+    answerProblem(req, res, error, instance)
+    this.#dropUpload()
+  }
+
+  #dropUpload(): void {
+    if (this.#upload === null) return
+    this.#upload.destroy()
+    drainRest(this.#parts.req, this.#parts.limits.lingerMs)
+  }
+}
+
+function flushHead(exchange: Exchange): void {
+  exchange.flushHead()
+}
+
+function ignore(): void {
+  // See where it is attached.
+}
+
+/** undici gives names and values as bytes; a field is Latin-1 on the wire, and Node writes it back as such. */
+function textOf(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
+  if (!Array.isArray(raw)) return []
+  return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
+}
+
+/** A reason phrase is for people and may be empty (RFC 9112 §4); one that Node would refuse is left out. */
+function cleanReason(reason: string | undefined): string {
+  return reason !== undefined && /^[\t -~]*$/.test(reason) ? reason : ''
+}
+
+/** Breaks the client's connection. HTTP/1.0 without a length ends at the close (RFC 9112 §6.3), so it is reset. */
+function cut(req: IncomingMessage, res: ServerResponse): void {
+  if (req.httpVersionMinor === 0) res.socket?.resetAndDestroy()
+  else res.destroy()
+}

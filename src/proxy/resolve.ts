@@ -1,0 +1,129 @@
+import type { IncomingMessage } from 'node:http'
+import { HiveError } from '../errors.ts'
+import type { ReadTarget, RequestTarget } from '../http/request-target.ts'
+import { isDataPlane } from '../http/request-target.ts'
+import type { Endpoint } from '../runners/driver.ts'
+import type { HiveConfig } from '../settings.ts'
+import { type AccessRules, refuseAccess } from './access.ts'
+import { type CocoonAddress, readAddress } from './address.ts'
+import { type ForwardedFacts, isLoop } from './headers.ts'
+import { refuseOrigin } from './origin.ts'
+import type { Route, RouteTable } from './target.ts'
+
+/** What to do with one request. The same for plain requests and upgrades. */
+export type Resolution =
+  | { readonly kind: 'open'; readonly destination: Destination }
+  | { readonly kind: 'redirect'; readonly location: string }
+  | { readonly kind: 'refused'; readonly error: HiveError }
+
+export interface Destination {
+  readonly route: Route
+  readonly endpoint: Endpoint
+  /** Raw path and query for the cocoon. */
+  readonly path: string
+  /** What the client sees before the cocoon's paths; `""` in host mode. */
+  readonly prefix: string
+  readonly facts: ForwardedFacts
+}
+
+export interface ResolverParts extends AccessRules {
+  readonly routes: RouteTable
+  readonly readTarget: ReadTarget
+  readonly config: Pick<HiveConfig, 'publicUrl' | 'cocoonDomain' | 'proxyPort'>
+}
+
+export type Resolve = (req: IncomingMessage, upgrade: boolean) => Resolution
+
+/** Builds the one resolver: target → name → route, checked in this order, synchronously, without decoding anything. */
+export function createResolver(parts: ResolverParts): Resolve {
+  const proto = protocolReader(parts.config)
+  return (req, upgrade) => {
+    try {
+      return resolve(req, upgrade, parts, proto)
+    } catch (error) {
+      if (error instanceof HiveError) return { kind: 'refused', error }
+      throw error
+    }
+  }
+}
+
+function resolve(req: IncomingMessage, upgrade: boolean, parts: ResolverParts, proto: ReadProtocol): Resolution {
+  const target = parts.readTarget(req)
+  if (parts.config.proxyPort !== null && !isDataPlane(req)) {
+    throw new HiveError('HIVE_NOT_FOUND', 'Cocoons are served on a port of their own.')
+  }
+  const address = readAddress(target)
+  if (isLoop(req)) throw new HiveError('HIVE_LOOP', 'The request has passed too many proxies.')
+  const denied = refuseAccess(req, address.name, parts)
+  if (denied !== null) throw denied
+  if (!address.rest.startsWith('/')) return { kind: 'redirect', location: `${address.prefix}/${address.rest}` }
+
+  const route = openRoute(parts.routes, address.name)
+  const { authority } = target
+  const foreign = refuseOrigin(req, { authority, allowOrigins: route.allowOrigins, upgrade })
+  if (foreign !== null) throw foreign
+  return { kind: 'open', destination: destination(req, route, address, { authority, proto: proto(target) }) }
+}
+
+function openRoute(routes: RouteTable, name: string): Route {
+  const found = routes.lookup(name)
+  switch (found.answer) {
+    case 'open':
+      return found.route
+    case 'waiting':
+      throw new HiveError('HIVE_COCOON_NOT_READY', `This cocoon is not ready yet: it is ${found.state}.`, {
+        retryAfterS: found.retryAfterS,
+      })
+    case 'ended':
+      throw new HiveError('HIVE_COCOON_NOT_READY', `This cocoon has ended: it is ${found.state}.`)
+    case 'no-endpoint':
+      throw new HiveError('HIVE_COCOON_NO_ENDPOINT', 'This cocoon runs, but its kind declares no port.')
+    case 'removed':
+      throw new HiveError('HIVE_COCOON_GONE', 'This cocoon was removed.')
+    case 'unknown':
+      throw new HiveError('HIVE_SERVICE_UNKNOWN', 'There is no cocoon with this name.')
+  }
+}
+
+type Seen = Pick<ForwardedFacts, 'authority' | 'proto'>
+
+function destination(req: IncomingMessage, route: Route, address: CocoonAddress, seen: Seen): Destination {
+  const stripped = address.mode === 'path' && route.stripPrefix
+  return {
+    route,
+    endpoint: address.port === null ? route.endpoint : namedPort(route, address.port),
+    path: address.mode === 'path' && !route.stripPrefix ? address.prefix + address.rest : address.rest,
+    prefix: address.prefix,
+    facts: { ...seen, clientAddress: clientAddress(req), prefix: stripped ? address.prefix : null },
+  }
+}
+
+function namedPort(route: Route, port: number): Endpoint {
+  const binding = route.ports.find((one) => one.port === port)
+  if (binding === undefined) {
+    throw new HiveError('HIVE_COCOON_NO_ENDPOINT', `This cocoon has no port ${port}; its record lists those it has.`)
+  }
+  return { host: binding.host, port: binding.hostPort }
+}
+
+/** IPv4 clients of a dual-stack listener appear as `::ffff:a.b.c.d`. */
+function clientAddress(req: IncomingMessage): string {
+  const address = req.socket.remoteAddress ?? 'unknown'
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}
+
+type ReadProtocol = (target: RequestTarget) => 'http' | 'https'
+
+/**
+ * Hive itself speaks plain HTTP; https is known only from the operator's HIVE_PUBLIC_URL, and only for the hosts that
+ * stand behind the same front: its own, and the cocoons' unless they are loopback names.
+ */
+function protocolReader(config: ResolverParts['config']): ReadProtocol {
+  if (config.publicUrl?.startsWith('https:') !== true) return () => 'http'
+  const publicHost = new URL(config.publicUrl).host
+  const fronted = config.cocoonDomain !== null && config.cocoonDomain !== 'localhost'
+  return ({ host, authority }) => {
+    if (host.kind === 'cocoon') return fronted ? 'https' : 'http'
+    return authority.toLowerCase() === publicHost ? 'https' : 'http'
+  }
+}

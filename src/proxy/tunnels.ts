@@ -1,0 +1,104 @@
+import type { Socket } from 'node:net'
+import type { ProxyLimits } from './limits.ts'
+import { attemptKey } from './pools.ts'
+
+interface Attempt {
+  readonly id: string
+  readonly attempt: number
+}
+
+export interface Endable {
+  end(): void
+}
+
+/** Spliced connections, each ended when its attempt ends, when it idles too long, or with Hive. */
+export class Tunnels {
+  readonly #open = new Map<string, Set<Endable>>()
+  readonly #limits: ProxyLimits
+
+  constructor(limits: ProxyLimits) {
+    this.#limits = limits
+  }
+
+  /** Open tunnels and upgrades under way, for metrics and tests. */
+  get count(): number {
+    let count = 0
+    for (const tunnels of this.#open.values()) count += tunnels.size
+    return count
+  }
+
+  /** Joins two sockets until both directions have ended. Bytes already read from either must have been put back. */
+  splice(attempt: Attempt, client: Socket, upstream: Socket): void {
+    const tunnel = new Tunnel(client, upstream, this.#limits)
+    tunnel.whenOver(this.track(attempt, tunnel))
+  }
+
+  /**
+   * Has something ended together with an attempt, such as an upgrade that is still being dialled.
+   *
+   * @returns  A function that forgets it.
+   */
+  track(attempt: Attempt, tunnel: Endable): () => void {
+    const key = attemptKey(attempt)
+    const tunnels = this.#open.get(key) ?? new Set()
+    this.#open.set(key, tunnels)
+    tunnels.add(tunnel)
+    return () => {
+      tunnels.delete(tunnel)
+      if (tunnels.size === 0 && this.#open.get(key) === tunnels) this.#open.delete(key)
+    }
+  }
+
+  close(attempt: Attempt): void {
+    for (const tunnel of this.#open.get(attemptKey(attempt)) ?? []) tunnel.end()
+  }
+
+  closeAll(): void {
+    for (const tunnels of this.#open.values()) for (const tunnel of tunnels) tunnel.end()
+  }
+}
+
+/** How long an ended tunnel may take to flush what it holds. */
+const FLUSH_MS = 1_000
+
+class Tunnel {
+  readonly #client: Socket
+  readonly #upstream: Socket
+  #onOver: (() => void) | null = null
+
+  constructor(client: Socket, upstream: Socket, limits: ProxyLimits) {
+    this.#client = client
+    this.#upstream = upstream
+    for (const socket of [client, upstream]) {
+      socket.setNoDelay(true)
+      socket.setKeepAlive(true, limits.tcpKeepAliveMs)
+      socket.on('close', this.#destroy)
+      socket.on('timeout', this.#destroy)
+      // Half closed, the other direction may finish, but a peer that never does is not waited for.
+      socket.once('end', () => socket.setTimeout(limits.tunnelLingerMs))
+    }
+    // A byte in either direction is read on one socket and written on the other, so one clock sees both.
+    client.setTimeout(limits.tunnelIdleMs)
+    // pipe() passes on an end as an end, and pauses one side while the other does not drain.
+    client.pipe(upstream)
+    upstream.pipe(client)
+  }
+
+  whenOver(listener: () => void): void {
+    this.#onOver = listener
+  }
+
+  /** Lets what was accepted go out, then closes both sides. */
+  end(): void {
+    this.#client.destroySoon()
+    this.#upstream.destroySoon()
+    setTimeout(this.#destroy, FLUSH_MS).unref()
+  }
+
+  readonly #destroy = (): void => {
+    this.#client.destroy()
+    this.#upstream.destroy()
+    this.#onOver?.()
+    this.#onOver = null
+  }
+}

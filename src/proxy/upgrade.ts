@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto'
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { HiveError } from '../errors.ts'
+import { answerProblem, answerRedirect } from './answer.ts'
+import { refuseHandshake } from './handshake.ts'
+import type { CocoonProxy } from './proxy.ts'
+import type { Resolution } from './resolve.ts'
+import { UpgradeDial } from './upgrade-dial.ts'
+
+/** Says whether a request may be served at all: the raw and host guards that plain requests pass too. */
+export type RefuseRequest = (req: IncomingMessage) => HiveError | null
+
+/**
+ * Owns the one `upgrade` listener of a server: dials the cocoon, relays its real answer, and splices the sockets only
+ * after it said 101. Whatever is not for a cocoon is refused.
+ *
+ * @returns  A function that gives the listener up.
+ */
+export function attachUpgrade(server: Server, proxy: CocoonProxy, refuse: RefuseRequest): () => void {
+  const onUpgrade = (req: IncomingMessage, client: Socket, head: Buffer): void => {
+    // First of all: without it a reset would be an uncaught error and end the process.
+    client.on('error', () => client.destroy())
+    // What came with the handshake is the first thing the cocoon must read (RFC 6455 allows early data).
+    if (head.length > 0) client.unshift(head)
+    upgrade(req, client, { proxy, refuse })
+  }
+  server.on('upgrade', onUpgrade)
+  return () => {
+    server.off('upgrade', onUpgrade)
+  }
+}
+
+function upgrade(req: IncomingMessage, client: Socket, by: { proxy: CocoonProxy; refuse: RefuseRequest }): void {
+  const refused = by.refuse(req) ?? refuseHandshake(req)
+  const resolution: Resolution = refused === null ? by.proxy.resolve(req, true) : { kind: 'refused', error: refused }
+  if (resolution.kind === 'refused') {
+    answerRefusal(req, client, resolution.error)
+  } else if (resolution.kind === 'redirect') {
+    answerRedirect(plainAnswer(req, client), resolution.location)
+  } else {
+    new UpgradeDial(req, client, by.proxy).start(resolution.destination, {
+      answer: () => plainAnswer(req, client),
+      refuse: (error) => answerRefusal(req, client, error),
+    })
+  }
+}
+
+function answerRefusal(req: IncomingMessage, client: Socket, error: HiveError): void {
+  const res = plainAnswer(req, client)
+  // RFC 6455 §4.4: a version that is not spoken is answered with those that are.
+  if (req.headers['sec-websocket-version'] !== undefined) res.setHeader('Sec-WebSocket-Version', '13')
+  answerProblem(req, res, error, randomUUID())
+}
+
+/** An ordinary answer on a socket that Node has already handed over; the connection ends with it. */
+function plainAnswer(req: IncomingMessage, client: Socket): ServerResponse {
+  const res = new ServerResponse(req)
+  res.shouldKeepAlive = false
+  res.on('error', () => client.destroy())
+  res.on('finish', () => client.destroySoon())
+  res.assignSocket(client)
+  return res
+}
