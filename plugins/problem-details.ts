@@ -59,15 +59,21 @@ export function toHiveError(error: FastifyError): HiveError {
 
 function invalid(error: FastifyError): HiveError {
   const part = error.validationContext ?? 'request'
-  const fields: FieldProblem[] = (error.validation ?? []).slice(0, 20).map((problem) => {
-    const extra = problem.params['additionalProperties'] ?? problem.params['requiredProperties']
-    const names = Array.isArray(extra) ? `: ${extra.slice(0, 5).map(shorten).join(', ')}` : ''
-    return { pointer: shorten(problem.instancePath || '/'), detail: `${problem.message ?? 'is not valid'}${names}` }
-  })
+  const fields: FieldProblem[] = (error.validation ?? [])
+    .filter((problem) => problem.params['additionalProperties'] === undefined)
+    .slice(0, 20)
+    .map((problem) => ({ pointer: shorten(problem.instancePath || '/'), detail: explain(problem) }))
   return new HiveError('HIVE_REQUEST_INVALID', `the ${part} does not fit its schema: see errors`, {
     fields,
     cause: error,
   })
+}
+
+/** A closed schema says of each unknown field that its schema is `false`. */
+function explain(problem: NonNullable<FastifyError['validation']>[number]): string {
+  if (problem.keyword === 'boolean') return 'is not a known field'
+  const names = problem.params['requiredProperties']
+  return `${problem.message ?? 'is not valid'}${Array.isArray(names) ? `: ${names.map(shorten).join(', ')}` : ''}`
 }
 
 /** Input is repeated only in short, so that a hostile body does not come back whole. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -56,12 +57,21 @@ async function open(config: HiveConfig, log: Logger): Promise<{ app: FastifyInst
 async function listen(app: FastifyInstance, config: HiveConfig): Promise<void> {
   await app.listen({ host: config.host, port: config.port })
   const { port } = app.server.address() as AddressInfo
+  await listenForCocoons(app, config)
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   const cocoonPort = config.proxyPort ?? port
   app.services.setOrigins({
     base: config.publicUrl ?? `http://${host}:${cocoonPort}`,
     ofCocoon: (name) => (config.cocoonDomain === null ? null : `http://${name}.${config.cocoonDomain}:${cocoonPort}`),
   })
+}
+
+/** The data plane's own listener, if HIVE_PROXY_PORT asks for one. */
+async function listenForCocoons(app: FastifyInstance, config: HiveConfig): Promise<void> {
+  const server = app.dataPlane
+  if (server === null || config.proxyPort === null) return
+  server.listen({ host: config.host, port: config.proxyPort })
+  await once(server, 'listening')
 }
 
 function sayStarted(app: FastifyInstance, parts: { config: HiveConfig; state: StateDirectory; log: Logger }): void {
