@@ -1,0 +1,42 @@
+# A private dockerd with its own socket, data, containerd namespace and bridge. Sourced by ../engines.sh.
+
+docker_socket=$dir/docker/docker.sock
+docker_bridge=hive-docker0
+
+docker_cli() { docker --host "unix://$docker_socket" "$@"; }
+
+docker_answers() { curl -sf -o /dev/null --max-time 2 --unix-socket "$docker_socket" http://engine/_ping; }
+
+docker_up() {
+  if is_running "$dir/docker/dockerd.pid" "$docker_socket" && docker_answers; then return; fi
+  docker_down
+  mkdir -p "$dir/docker"
+  make_bridge
+  # Own containerd namespaces: with a system containerd on the host, dockerd would share that daemon.
+  daemon "$dir/docker/dockerd.pid" "$dir/docker/dockerd.log" dockerd --host "unix://$docker_socket" \
+    --data-root "$dir/docker/data" --exec-root "$dir/docker/exec" --pidfile "$dir/docker/own.pid" \
+    --bridge "$docker_bridge" --default-address-pool base=172.31.224.0/20,size=26 \
+    --containerd-namespace hive-engines --containerd-plugins-namespace hive-engines-plugins \
+    --shutdown-timeout 2 --log-level warn
+  wait_for 30 docker_answers || die "dockerd did not start: $(tail -n 3 "$dir/docker/dockerd.log")"
+}
+
+make_bridge() {
+  if ip link show "$docker_bridge" >/dev/null 2>&1; then return; fi
+  ip link add "$docker_bridge" type bridge
+  ip addr add 172.31.240.1/24 dev "$docker_bridge"
+  ip link set "$docker_bridge" up
+}
+
+docker_down() {
+  [ -d "$dir/docker" ] || return 0
+  if docker_answers; then
+    docker_cli ps -q | xargs -r docker --host "unix://$docker_socket" kill >/dev/null 2>&1 || true
+  fi
+  end "$dir/docker/dockerd.pid" "$docker_socket" 15
+  # After a killed dockerd its containerd and shims live on.
+  end "$dir/docker/exec/containerd/containerd.pid" "$dir/docker/exec" 5
+  end_left_over "$dir/docker/exec/"
+  rm -f "$docker_socket" "$dir/docker/own.pid"
+  ip link delete "$docker_bridge" 2>/dev/null || true
+}
