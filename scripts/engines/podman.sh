@@ -12,6 +12,7 @@ podman_config() {
   local home=$1 run=$2 driver=$3
   mkdir -p "$home" "$run"
   # runc: crun refuses hybrid cgroups. Ulimits: the defaults need CAP_SYS_RESOURCE, which root may lack in a container.
+  # No static_dir: the clean-up that a container's monitor runs at its end knows only the graph root, and looks below it.
   # File locks: the default ones live in /dev/shm and would be shared with the host's podman.
   cat >"$home/containers.conf" <<END
 [containers]
@@ -22,7 +23,6 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
 tmp_dir = "$run/libpod"
-static_dir = "$home/libpod"
 volume_path = "$home/volumes"
 [network]
 network_backend = "netavark"
