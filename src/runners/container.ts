@@ -1,0 +1,216 @@
+import type { IncomingMessage } from 'node:http'
+import Docker from 'dockerode'
+import type { ContainerConfig } from '../kinds/kind.ts'
+import { Circuit } from './container/circuit.ts'
+import { removeAll, stopContainer, waitForExit } from './container/end.ts'
+import { type Engine, TIMEOUTS, type Timeouts } from './container/engine.ts'
+import { type EngineAddress, parseEngineAddress } from './container/engine-address.ts'
+import { EngineAgent } from './container/engine-agent.ts'
+import { type Candidate, EnginePool } from './container/engine-pool.ts'
+import { readHandle } from './container/handle.ts'
+import { ownHardLimits } from './container/host-limits.ts'
+import { ImageStore } from './container/image-store.ts'
+import { LABEL } from './container/labels.ts'
+import { launch } from './container/launch.ts'
+import { ListenProbe } from './container/listen-probe.ts'
+import { ownedObject, statusOf } from './container/observe.ts'
+import type { RunCredentialHelper } from './container/registry-auth.ts'
+import { type Dial, EngineRefusal } from './container/request.ts'
+import {
+  type LaunchSpec,
+  type RunnerDriver,
+  type RunnerHandle,
+  type RunnerStatus,
+  RunnerUnreachable,
+} from './driver.ts'
+
+/** Docker and Podman: one driver, since Podman serves Docker's API. What differs stands in `container/`. */
+
+export interface ContainerDriverOptions {
+  readonly type: 'docker' | 'podman'
+  /** Engine addresses in the order to try, such as `unix:///run/podman/podman.sock`. */
+  readonly hosts: readonly string[]
+  readonly instanceId: string
+  /** The only file to look for registry credentials; null = the usual places of docker and podman. */
+  readonly registryAuthFile: string | null
+  /** Home directory whose auth files are read. */
+  readonly home: string | null
+  readonly onWarning?: (message: string) => void
+  readonly runCredentialHelper?: RunCredentialHelper
+  readonly timeouts?: Partial<Timeouts>
+}
+
+/** Makes the driver. Nothing is asked of an engine yet: call `probe`. @throws Error  an address cannot be read. */
+export function createContainerDriver(options: ContainerDriverOptions): RunnerDriver {
+  return new ContainerDriver(options)
+}
+
+class ContainerDriver implements RunnerDriver {
+  readonly type: 'docker' | 'podman'
+  readonly #instanceId: string
+  readonly #warn: (message: string) => void
+  readonly #agents: readonly EngineAgent[]
+  readonly #pool: EnginePool
+  readonly #images: ImageStore
+  readonly #listenProbe: ListenProbe
+
+  constructor(options: ContainerDriverOptions) {
+    const timeouts = { ...TIMEOUTS, ...options.timeouts }
+    this.type = options.type
+    this.#instanceId = options.instanceId
+    this.#warn = options.onWarning ?? (() => {})
+    const lines = options.hosts.map(openLine)
+    this.#agents = lines.map(({ agent }) => agent)
+    this.#pool = new EnginePool(options.type, lines, timeouts)
+    this.#images = new ImageStore({ ...options, onWarning: this.#warn }, timeouts)
+    this.#listenProbe = new ListenProbe(this.#warn)
+  }
+
+  probe(signal: AbortSignal) {
+    return this.#pool.probe(signal)
+  }
+
+  describe() {
+    return { ...this.#pool.availability, isolated: true, containment: 'container' }
+  }
+
+  async prepare(spec: LaunchSpec, onProgress: Parameters<RunnerDriver['prepare']>[1], signal: AbortSignal) {
+    const config = containerConfig(spec)
+    const engine = await this.#engineFor(spec, signal)
+    if (spec.handle !== null && !spec.recreate) {
+      const container = await engine.inspect(readHandle(spec.handle).containerId, signal)
+      // It is started as it is; what its image has become is of no matter.
+      const image = container === null ? null : await engine.image(container.image, signal)
+      if (container !== null) return { exposed: image?.exposed ?? [], pullMs: null }
+    }
+    return this.#images.provide(engine, config, onProgress, signal)
+  }
+
+  async start(spec: LaunchSpec, signal: AbortSignal) {
+    const engine = await this.#engineFor(spec, signal)
+    const config = containerConfig(spec)
+    this.#warnOfLimits(engine, spec, config)
+    const room = { engine, runner: this.type, instanceId: this.#instanceId, hardLimits: ownHardLimits() }
+    return launch(room, spec, config, signal)
+  }
+
+  async inspect(handle: RunnerHandle, signal: AbortSignal): Promise<RunnerStatus> {
+    const { engine: id, containerId } = readHandle(handle)
+    try {
+      const engine = await this.#pool.withId(id, signal)
+      const container = await engine.inspect(containerId, signal)
+      if (container !== null) return statusOf(container)
+      // Another store at the same address knows nothing of our containers; only the same engine can deny one.
+      if (await this.#pool.isStill(engine, signal)) return { state: 'missing' }
+      return { state: 'unreachable', reason: `another engine answers at ${engine.address} now` }
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      if (error instanceof RunnerUnreachable || error instanceof EngineRefusal)
+        return { state: 'unreachable', reason: error.message }
+      throw error
+    }
+  }
+
+  async wait(handle: RunnerHandle, signal: AbortSignal) {
+    const { engine: id, containerId } = readHandle(handle)
+    return waitForExit(await this.#pool.withId(id, signal), containerId, signal)
+  }
+
+  async stop(handle: RunnerHandle, graceMs: number, signal: AbortSignal) {
+    const { engine: id, containerId } = readHandle(handle)
+    await stopContainer(await this.#pool.withId(id, signal), containerId, graceMs, signal)
+  }
+
+  async remove(handle: RunnerHandle, options: { readonly volumes: boolean }, signal: AbortSignal) {
+    const container = readHandle(handle)
+    const engine = await this.#pool.withId(container.engine, signal)
+    const kept = await removeAll(engine, container, options.volumes, signal)
+    if (kept.length > 0) this.#warn(`${container.name}: volumes that others still use are kept: ${kept.join(', ')}`)
+  }
+
+  async list(signal: AbortSignal) {
+    const engines = await this.#pool.all(signal)
+    const label = `${LABEL.instance}=${this.#instanceId}`
+    const lists = await Promise.all(
+      engines.map(async (engine) => {
+        const entries = await engine.list(label, signal)
+        return entries.flatMap((entry) => ownedObject(entry, this.type, engine.facts.id) ?? [])
+      }),
+    )
+    return lists.flat()
+  }
+
+  async listens(handle: RunnerHandle, binding: Parameters<RunnerDriver['listens']>[1], signal: AbortSignal) {
+    const { engine: id, containerId } = readHandle(handle)
+    try {
+      return await this.#listenProbe.listens(await this.#pool.withId(id, signal), containerId, binding, signal)
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      // Not knowing is not listening; the caller asks again.
+      if (error instanceof RunnerUnreachable || error instanceof EngineRefusal) return false
+      throw error
+    }
+  }
+
+  async close() {
+    this.#images.close()
+    for (const agent of this.#agents) agent.destroy()
+  }
+
+  #engineFor({ handle }: LaunchSpec, signal: AbortSignal): Promise<Engine> {
+    signal.throwIfAborted()
+    return handle === null ? this.#pool.forNew(signal) : this.#pool.withId(readHandle(handle).engine, signal)
+  }
+
+  #warnOfLimits(engine: Engine, { name }: LaunchSpec, { resources }: ContainerConfig): void {
+    const isAsked = resources.memoryBytes !== null || resources.cpus !== null
+    if (engine.facts.limits || !isAsked) return
+    this.#warn(`${name}: this engine cannot limit memory and cpu (rootless on cgroups v1), so its limits do not hold`)
+  }
+}
+
+function containerConfig({ config }: LaunchSpec): ContainerConfig {
+  if (config.runner === 'script') throw new TypeError('a container driver was given a script')
+  return config
+}
+
+function openLine(text: string): Candidate & { readonly agent: EngineAgent } {
+  const address = parseEngineAddress(text)
+  if (typeof address === 'string') throw new Error(address)
+  const agent = new EngineAgent()
+  const line = { address: address.text, dial: dialer(address, agent), circuit: new Circuit() }
+  return { address, line, agent }
+}
+
+/** Every status is an answer: what it means is decided where the call is made. */
+const ANY_STATUS = new Proxy({}, { get: () => true })
+
+/**
+ * Requests through dockerode's client, as streams. Its ready-made calls are not used: create puts the whole body, with
+ * the environment's secrets, into the URL as well; an answer that breaks off never settles; none has a size limit.
+ */
+function dialer(address: EngineAddress, agent: EngineAgent): Dial {
+  // All keys are given, since the client fills in missing ones from DOCKER_HOST and its like.
+  const where =
+    'socketPath' in address
+      ? { socketPath: address.socketPath, host: undefined, port: undefined }
+      : { socketPath: undefined, host: address.host, port: address.port }
+  const unset = { ca: undefined, cert: undefined, key: undefined, timeout: undefined, username: undefined }
+  const settings: object = { ...where, ...unset, protocol: 'http', agent }
+  const { modem } = new Docker(settings)
+  return ({ method, path, query, body, registryAuth }, signal) =>
+    new Promise<IncomingMessage>((resolve, reject) => {
+      const call = {
+        method,
+        path: query === undefined ? path : `${path}?`,
+        options: { _query: query ?? {}, _body: body ?? {} },
+        ...(registryAuth ? { authconfig: registryAuth } : {}),
+        abortSignal: signal,
+        isStream: true,
+        statusCodes: ANY_STATUS,
+      }
+      modem.dial(call as never, (error: Error | null, answer: unknown) =>
+        error === null || error === undefined ? resolve(answer as IncomingMessage) : reject(error),
+      )
+    })
+}

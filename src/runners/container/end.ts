@@ -1,0 +1,93 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ExitStatus, RunnerUnreachable } from '../driver.ts'
+import type { Engine } from './engine.ts'
+import { exitStatus } from './exit-status.ts'
+import type { ContainerHandle } from './handle.ts'
+import { EngineRefusal } from './request.ts'
+
+const POLL_MS = 100
+const REMOVAL_MS = 30_000
+const KILL_MS = 5_000
+
+/** Waits for the end. The wait of an ended container answers at once, so none is missed. null = it is gone. */
+export async function waitForExit(engine: Engine, id: string, signal: AbortSignal): Promise<ExitStatus | null> {
+  const code = await answered(() => engine.wait(id, signal))
+  if (code === null) return null
+  // The wait does not tell of the out-of-memory killer.
+  const container = await engine.inspect(id, signal)
+  if (container === null || container.isAlive) return exitStatus(code, false)
+  return container.hasRun ? exitStatus(container.exitCode, container.oom) : null
+}
+
+/** TERM, KILL after the grace, and a look whether it worked. Already gone = fine. */
+export async function stopContainer(engine: Engine, id: string, graceMs: number, signal: AbortSignal): Promise<void> {
+  await answered(() => stopEvenPaused(engine, id, graceMs, signal))
+  if (await hasEnded(engine, id, signal)) return
+  await answered(() => engine.kill(id, signal))
+  if (await becomesTrue(() => hasEnded(engine, id, signal), KILL_MS, signal)) return
+  throw new RunnerUnreachable('the container still runs after KILL')
+}
+
+/** Kills and removes it with its anonymous volumes, and waits until it is gone. */
+export async function removeContainer(engine: Engine, id: string, signal: AbortSignal): Promise<void> {
+  const isRemoved = await answered(() => engine.remove(id, signal))
+  if (isRemoved) return
+  // 409: somebody else's removal is under way, or something holds it for a moment.
+  const isGone = async (): Promise<boolean> => (await engine.inspect(id, signal)) === null
+  const isGoneOrRemoved = async (): Promise<boolean> => (await isGone()) || answered(() => engine.remove(id, signal))
+  if (!(await becomesTrue(isGoneOrRemoved, REMOVAL_MS, signal)))
+    throw new RunnerUnreachable(`the container is still being removed after ${REMOVAL_MS / 1_000} s`)
+}
+
+/** The container and, if asked, the named volumes it mounted. @returns names of volumes that others still use. */
+export async function removeAll(
+  engine: Engine,
+  handle: ContainerHandle,
+  withVolumes: boolean,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const mounted = withVolumes ? ((await engine.inspect(handle.containerId, signal))?.volumes ?? []) : []
+  await removeContainer(engine, handle.containerId, signal)
+  if (!withVolumes) return []
+  const kept: string[] = []
+  for (const name of new Set([...handle.volumes, ...mounted])) {
+    if (!(await answered(() => engine.removeVolume(name, signal)))) kept.push(name)
+  }
+  return kept
+}
+
+async function stopEvenPaused(engine: Engine, id: string, graceMs: number, signal: AbortSignal): Promise<void> {
+  try {
+    await engine.stop(id, graceMs, signal)
+  } catch (error) {
+    const isPaused = error instanceof EngineRefusal && (await engine.inspect(id, signal))?.isPaused === true
+    if (!isPaused) throw error
+    // Podman stops nothing that is paused.
+    await engine.unpause(id, signal)
+    await engine.stop(id, graceMs, signal)
+  }
+}
+
+async function hasEnded(engine: Engine, id: string, signal: AbortSignal): Promise<boolean> {
+  return (await engine.inspect(id, signal))?.isAlive !== true
+}
+
+async function becomesTrue(condition: () => Promise<boolean>, ms: number, signal: AbortSignal): Promise<boolean> {
+  const end = performance.now() + ms
+  while (!(await condition())) {
+    if (performance.now() > end) return false
+    await delay(POLL_MS, undefined, { signal })
+  }
+  return true
+}
+
+/** For calls whose refusal says nothing that could be mended: it is the engine that has a problem. */
+async function answered<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    if (error instanceof EngineRefusal)
+      throw new RunnerUnreachable(`the engine refused: ${error.message}`, { cause: error })
+    throw error
+  }
+}

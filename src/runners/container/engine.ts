@@ -1,0 +1,209 @@
+import type { IncomingMessage } from 'node:http'
+import { RunnerUnreachable } from '../driver.ts'
+import { type ContainerInfo, readContainer } from './container-info.ts'
+import type { CreateBody } from './create-options.ts'
+import type { EngineFacts } from './engine-facts.ts'
+import { ask, type EngineAnswer, type EngineLine, type EngineRequest, open, refusalOf } from './request.ts'
+
+/** Deadlines in milliseconds. */
+export interface Timeouts {
+  readonly callMs: number
+  /** Create and start: a storage driver may copy the image, a network may be set up. */
+  readonly startMs: number
+  readonly pullStallMs: number
+  readonly pullTotalMs: number
+}
+
+export const TIMEOUTS: Timeouts = {
+  callMs: 10_000,
+  startMs: 60_000,
+  pullStallMs: 60_000,
+  pullTotalMs: 3_600_000,
+}
+
+/** How long the engine may take over the grace of a stop. */
+const STOP_EXTRA_MS = 15_000
+/** Statuses of something between us and the engine, or of an engine that is not up yet. */
+const NOT_NOW = new Set([502, 503, 504])
+
+export interface FileMode {
+  readonly isDirectory: boolean
+  readonly isExecutable: boolean
+}
+
+export interface ImageInfo {
+  readonly id: string
+  /** TCP ports it EXPOSEs, ascending. */
+  readonly exposed: readonly number[]
+}
+
+/**
+ * The calls of the Engine API that Hive makes (Docker Engine API 1.41; Podman serves the same). Each has a deadline.
+ * All throw RunnerUnreachable, the caller's reason on abort, and EngineRefusal for an answer that is no.
+ */
+export class Engine {
+  readonly facts: EngineFacts
+  readonly #line: EngineLine
+  readonly #timeouts: Timeouts
+
+  constructor(line: EngineLine, facts: EngineFacts, timeouts: Timeouts) {
+    this.#line = line
+    this.facts = facts
+    this.#timeouts = timeouts
+  }
+
+  get address(): string {
+    return this.#line.address
+  }
+
+  async image(reference: string, signal: AbortSignal): Promise<ImageInfo | null> {
+    const path = `/images/${reference}/json`
+    const answer = await this.#call({ method: 'GET', path }, signal, [200, 404])
+    return answer.status === 404 ? null : readImage(answer.body)
+  }
+
+  /** The stream of progress lines; a status other than 200 is thrown by the reader of it. */
+  pull(
+    reference: string,
+    registryAuth: Readonly<Record<string, string>> | null,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const { name, tag } = splitReference(reference)
+    const query = { fromImage: name, tag }
+    return open(this.#line, { method: 'POST', path: '/images/create', query, registryAuth }, signal)
+  }
+
+  /** @returns the id of the new container. */
+  async create(name: string, body: CreateBody, signal: AbortSignal): Promise<string> {
+    const request = { method: 'POST', path: '/containers/create', query: { name }, body } as const
+    const answer = await this.#call(request, signal, [200, 201], this.#timeouts.startMs)
+    const id = (answer.body as { Id?: unknown } | null)?.Id
+    if (typeof id !== 'string') throw this.#nonsense('create')
+    return id
+  }
+
+  /** What stands at an absolute path of the container's files; null if nothing. Works before it was ever started. */
+  async file(id: string, path: string, signal: AbortSignal): Promise<FileMode | null> {
+    const request = { method: 'HEAD', path: `/containers/${id}/archive`, query: { path } } as const
+    const answer = await this.#call(request, signal, [200, 404])
+    return answer.status === 404 ? null : readMode(answer.headers['x-docker-container-path-stat'])
+  }
+
+  /** @returns false if it ran already. */
+  async start(id: string, signal: AbortSignal): Promise<boolean> {
+    const request = { method: 'POST', path: `/containers/${id}/start` } as const
+    return (await this.#call(request, signal, [200, 204, 304], this.#timeouts.startMs)).status !== 304
+  }
+
+  /** @param reference  id or name. @returns null if there is none. */
+  async inspect(reference: string, signal: AbortSignal): Promise<ContainerInfo | null> {
+    const request = { method: 'GET', path: `/containers/${encodeURIComponent(reference)}/json` } as const
+    const answer = await this.#call(request, signal, [200, 404])
+    if (answer.status === 404) return null
+    const container = readContainer(answer.body)
+    if (container === null) throw this.#nonsense('inspect')
+    return container
+  }
+
+  /** Resolves when it does not run (any more), with its exit code; null if there is no such container. No deadline. */
+  async wait(id: string, signal: AbortSignal): Promise<number | null> {
+    const request = { method: 'POST', path: `/containers/${id}/wait` } as const
+    const answer = await this.#call(request, signal, [200, 404], null)
+    if (answer.status === 404) return null
+    const code = (answer.body as { StatusCode?: unknown } | null)?.StatusCode
+    // A daemon that shuts down ends the answer it began without a word.
+    if (typeof code !== 'number') throw this.#nonsense('wait')
+    return code
+  }
+
+  /** TERM, KILL after `graceMs` (whole seconds, rounded up). Fine if it does not run or is gone. */
+  async stop(id: string, graceMs: number, signal: AbortSignal): Promise<void> {
+    const request = {
+      method: 'POST',
+      path: `/containers/${id}/stop`,
+      query: { t: Math.ceil(graceMs / 1_000) },
+    } as const
+    await this.#call(request, signal, [200, 204, 304, 404], graceMs + STOP_EXTRA_MS)
+  }
+
+  async kill(id: string, signal: AbortSignal): Promise<void> {
+    const request = { method: 'POST', path: `/containers/${id}/kill`, query: { signal: 'KILL' } } as const
+    await this.#call(request, signal, [200, 204, 404, 409])
+  }
+
+  async unpause(id: string, signal: AbortSignal): Promise<void> {
+    await this.#call({ method: 'POST', path: `/containers/${id}/unpause` }, signal, [200, 204, 404])
+  }
+
+  /** Also kills it and removes its anonymous volumes. @returns false if a removal was under way already. */
+  async remove(id: string, signal: AbortSignal): Promise<boolean> {
+    const request = { method: 'DELETE', path: `/containers/${id}`, query: { force: true, v: true } } as const
+    return (await this.#call(request, signal, [200, 204, 404, 409], this.#timeouts.startMs)).status !== 409
+  }
+
+  /** @returns false if something still uses it. */
+  async removeVolume(name: string, signal: AbortSignal): Promise<boolean> {
+    const request = { method: 'DELETE', path: `/volumes/${name}` } as const
+    return (await this.#call(request, signal, [200, 204, 404, 409])).status !== 409
+  }
+
+  /** All containers with this label, running or not, as the engine lists them. */
+  async list(label: string, signal: AbortSignal): Promise<readonly unknown[]> {
+    const request = {
+      method: 'GET',
+      path: '/containers/json',
+      query: { all: true, filters: { label: [label] } },
+    } as const
+    const { body } = await this.#call(request, signal, [200])
+    if (!Array.isArray(body)) throw this.#nonsense('list')
+    return body
+  }
+
+  async #call(
+    request: EngineRequest,
+    signal: AbortSignal,
+    ok: readonly number[],
+    deadlineMs: number | null = this.#timeouts.callMs,
+  ): Promise<EngineAnswer> {
+    const answer = await ask(this.#line, request, deadlineMs, signal)
+    if (ok.includes(answer.status)) return answer
+    const refusal = refusalOf(answer)
+    // A fault inside the engine while reading says nothing about the container.
+    const isFault = NOT_NOW.has(answer.status) || (request.method === 'GET' && answer.status >= 500)
+    if (isFault) throw new RunnerUnreachable(`${this.address}: ${refusal.message}`)
+    throw refusal
+  }
+
+  #nonsense(call: string): Error {
+    return new RunnerUnreachable(`${this.address}: the answer to ${call} is not what the Engine API describes`)
+  }
+}
+
+/** Bits of Go's `fs.FileMode`, in which the engine tells it. */
+const GO_DIRECTORY = 2 ** 31
+const GO_LINK = 2 ** 27
+const ANY_EXECUTE = 0o111
+
+function readMode(header: string | string[] | undefined): FileMode {
+  const { mode } = JSON.parse(Buffer.from(String(header), 'base64').toString('utf8')) as { mode?: unknown }
+  const bits = typeof mode === 'number' ? mode : ANY_EXECUTE
+  // The permissions of a link are its own, not those of the file it leads to.
+  return { isDirectory: (bits & GO_DIRECTORY) !== 0, isExecutable: (bits & (GO_LINK | ANY_EXECUTE)) !== 0 }
+}
+
+function readImage(body: unknown): ImageInfo {
+  const image = body as { Id?: unknown; Config?: { ExposedPorts?: unknown } | null } | null
+  const ports = Object.keys((image?.Config?.ExposedPorts ?? {}) as object)
+  const tcp = ports
+    .filter((port) => !port.includes('/') || port.endsWith('/tcp'))
+    .map((port) => Number.parseInt(port, 10))
+  return { id: String(image?.Id ?? ''), exposed: tcp.filter((port) => port > 0).sort((a, b) => a - b) }
+}
+
+/** Without a tag the engine would pull every tag there is. */
+function splitReference(reference: string): { readonly name: string; readonly tag: string } {
+  const [beforeDigest = '', digest] = reference.split('@')
+  const colon = beforeDigest.indexOf(':', beforeDigest.lastIndexOf('/') + 1)
+  const name = colon === -1 ? beforeDigest : beforeDigest.slice(0, colon)
+  return { name, tag: digest ?? (colon === -1 ? 'latest' : beforeDigest.slice(colon + 1)) }
+}
