@@ -45,16 +45,14 @@ const command = fc.oneof(
   slug,
   fc.constantFrom('docker', 'script', '/opt/a,b', '/opt/{x}/y', '/opt/a:b', '/opt/"q"', '{', '[', '/opt/ä', '}x'),
 )
-const native = fc
-  .record({ command })
-  .chain((must) =>
-    optional({
-      ...common,
-      args: fc.array(template, { maxLength: 4 }),
-      working_dir: fc.constant('/srv/{service_name}'),
-      ports: fc.constant(['metrics']),
-    }).map((may) => ({ ...may, ...must })),
-  )
+const native = fc.record({ command }).chain((must) =>
+  optional({
+    ...common,
+    args: fc.array(template, { maxLength: 4 }),
+    working_dir: fc.constant('/srv/{service_name}'),
+    ports: fc.constant(['metrics']),
+  }).map((may) => ({ ...may, ...must })),
+)
 const id = fc.oneof(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,20}$/), fc.constantFrom(...RUNNER_TYPES))
 const kind = fc.oneof(
   fc.record({ id, runner_type: fc.constantFrom('docker', 'podman'), runner_config: box }),
