@@ -65,6 +65,11 @@ test('findJsonFault: says where the fault is and how many elements came before',
   })
 })
 
+test('findJsonFault: elements of inner arrays are not counted', () => {
+  assert.equal(findJsonFault('[[1,2,3],[4,5 6]]')?.elementsBefore, 1)
+  assert.equal(findJsonFault('{"a":[1,2,x]}')?.elementsBefore, 0)
+})
+
 test('findJsonFault: equal keys are a fault, also when one is escaped, but not in two objects', () => {
   assert.equal(findJsonFault('{"a":1,"\\u0061":2}')?.offset, 7)
   assert.equal(findJsonFault('[{"a":1},{"a":{"a":2}}]'), null)

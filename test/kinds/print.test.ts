@@ -55,8 +55,12 @@ const native = fc.record({ command }).chain((must) =>
 )
 const id = fc.oneof(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,20}$/), fc.constantFrom(...RUNNER_TYPES))
 const kind = fc.oneof(
-  fc.record({ id, runner_type: fc.constantFrom('docker', 'podman'), runner_config: box }),
-  fc.record({ id, runner_type: fc.constant('script'), runner_config: native }),
+  fc.record({
+    id,
+    runner_type: fc.constantFrom('docker', 'podman'),
+    runner_config: fc.oneof(box, fc.record({ image })),
+  }),
+  fc.record({ id, runner_type: fc.constant('script'), runner_config: fc.oneof(native, fc.record({ command })) }),
   fc.record({ id, image }),
 )
 const kinds = fc.uniqueArray(kind, { selector: (each) => each.id.toLowerCase(), maxLength: 6 })

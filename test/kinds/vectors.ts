@@ -95,6 +95,11 @@ export const vectors: readonly Vector[] = [
     error_mentions: ['entry 2', 'never closed', 'column 20'],
   },
   {
+    name: 'K6 an open brace around closed ones',
+    input: 'a:docker:{"image":"i","resources":{"pids":1}',
+    error_mentions: ['entry 1', 'never closed', 'column 10'],
+  },
+  {
     name: 'K6 a stray brace',
     input: 'a:script:{"command":"w"}}',
     error_mentions: ['entry 1', 'closes nothing', 'column 25'],
