@@ -13,7 +13,9 @@ export function launchSpec(parts: SupervisorParts, row: ServiceRow, leases: read
   const { id, name, kind, attempt, request_id: requestId } = row.record
   const secrets = row.sealed ? parts.vault.open(id, row.sealed) : null
   if (secrets === null) throw new Error(`service ${id} has no sealed secrets`)
-  const values = { kind, service_name: name, request_id: requestId, port: leases[0]?.port ?? null }
+  // Before a container is prepared it has no leases yet, but the port inside it is already known.
+  const port = leases[0]?.port ?? portWishes(row.config, [])[0]?.port ?? null
+  const values = { kind, service_name: name, request_id: requestId, port }
   const config = parts.fillPlaceholders({ ...row.config, environment: secrets.kindEnvironment }, values)
   const env = cocoonEnvironment({
     name,

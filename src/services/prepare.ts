@@ -60,12 +60,12 @@ function leasesFor(context: ActionContext, exposed: readonly number[]): readonly
   return context.parts.ports.lease(record.id, wishes)
 }
 
+const FINAL = ['HIVE_LAUNCH_REFUSED', 'HIVE_SECRETS_LOST', 'HIVE_PORT_TAKEN', 'HIVE_CAPACITY'] as const
+
 function refusalOf(error: unknown): ServiceError | null {
   if (error instanceof LaunchRefused) return { code: 'HIVE_LAUNCH_REFUSED', detail: error.message }
   if (error instanceof RunnerUnreachable) return { code: 'HIVE_RUNNER_UNAVAILABLE', detail: error.message }
-  const final =
-    isHiveError(error, 'HIVE_SECRETS_LOST') ||
-    isHiveError(error, 'HIVE_PORT_TAKEN') ||
-    isHiveError(error, 'HIVE_CAPACITY')
-  return final ? { code: error.code, detail: error.message } : null
+  return isHiveError(error) && FINAL.some((code) => code === error.code)
+    ? { code: error.code, detail: error.message }
+    : null
 }

@@ -178,7 +178,13 @@ function toStarting(row: ServiceRow, fact: Extract<Fact, { type: 'starting' }>):
 function toLaunched(row: ServiceRow, fact: Extract<Fact, { type: 'launched' }>): ServiceRow | null {
   if (row.record.state !== 'starting' && row.record.state !== 'stopping') return null
   const timings = { ...row.record.timings, create_ms: fact.createMs, start_ms: fact.startMs }
-  const patch = { pid: fact.pid, container_id: fact.containerId, started_at: new Date(fact.startedAt).toISOString(), error: null, timings }
+  const patch = {
+    pid: fact.pid,
+    container_id: fact.containerId,
+    started_at: new Date(fact.startedAt).toISOString(),
+    error: null,
+    timings,
+  }
   return {
     ...withRecord(row, patch),
     handle: fact.handle,
