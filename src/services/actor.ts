@@ -3,8 +3,9 @@ import type { RunnerDriver } from '../runners/driver.ts'
 import { act } from './actions.ts'
 import { Backoff } from './backoff.ts'
 import type { ActionContext, SupervisorParts } from './context.ts'
+import type { Fact } from './fact.ts'
 import type { ServiceRow } from './record.ts'
-import { type Action, type Fact, type IntentRequest, intend, nextAction, observe, type Step } from './step.ts'
+import { type Action, type IntentRequest, intend, nextAction, observe, type Step } from './step.ts'
 
 interface RunningAction {
   readonly key: string

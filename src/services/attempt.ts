@@ -1,6 +1,6 @@
 import type { ExitStatus } from '../runners/driver.ts'
+import type { Fact } from './fact.ts'
 import type { Exit, ExitReason, ServiceRecord, ServiceRow, ServiceState } from './record.ts'
-import type { Fact } from './step.ts'
 
 /** How one attempt ends and the next begins. Pure, like the step that calls it. */
 
@@ -15,10 +15,12 @@ export function endAttempt(row: ServiceRow, fact: Ending, now: string): ServiceR
     case 'exited':
       return exited(row, fact.exit, fact.endedAt ?? now)
     case 'not_ready':
-      return ended(row, 'failed', {
-        ...end(fact.exit, 'not_ready', now),
-        error: { code: 'HIVE_START_FAILED', detail: fact.detail },
-      })
+      return row.record.state === 'running'
+        ? null
+        : ended(row, 'failed', {
+            ...end(fact.exit, 'not_ready', now),
+            error: { code: 'HIVE_START_FAILED', detail: fact.detail },
+          })
     case 'gone':
       return row.record.state === 'stopping' ? row : ended(row, 'lost', end(null, 'lost', now))
     case 'refused':
@@ -38,13 +40,13 @@ export function nextAttempt(row: ServiceRow, now: string): ServiceRow {
   const fresh = { pid: null, ready: false, started_at: null, ready_at: null, ended_at: null, exit: null, error: null }
   const timings = { queued_ms: null, pull_ms: null, create_ms: null, start_ms: null, ready_ms: null }
   const record = { ...row.record, ...fresh, timings, state: 'requested', attempt, restarts: attempt - 1 } as const
-  return { ...row, record, attemptAt: now, endpoint: null }
+  return { ...row, record, attemptAt: now, portMoves: 0, endpoint: null }
 }
 
 function exited(row: ServiceRow, exit: ExitStatus, at: string): ServiceRow | null {
   const { state } = row.record
   if (state === 'stopping') return row.record.exit ? row : withExit(row, exitOf(exit, stopReason(row)))
-  if (state !== 'running' && state !== 'starting') return exitedLate(row)
+  if (state !== 'running' && state !== 'starting') return exitedLate(row, exit)
   const next = state === 'running' && exit.code === 0 ? 'stopped' : 'failed'
   return ended(row, next, {
     ...end(exit, exitReason(exit), at),
@@ -57,9 +59,10 @@ function exitReason(exit: ExitStatus): ExitReason {
   return exit.signal ? 'signal' : 'exited'
 }
 
-/** After the end is final there is nothing to say; before the first launch there is nothing that could have ended. */
-function exitedLate(row: ServiceRow): ServiceRow | null {
-  return row.record.ended_at === null ? null : row
+/** After the end only a missing exit is of interest; before the first launch there is nothing that could have ended. */
+function exitedLate(row: ServiceRow, exit: ExitStatus): ServiceRow | null {
+  if (row.record.ended_at === null) return null
+  return row.record.state === 'stopped' && row.record.exit === null ? withExit(row, exitOf(exit, stopReason(row))) : row
 }
 
 function beforeReady(exit: ExitStatus) {
@@ -67,8 +70,7 @@ function beforeReady(exit: ExitStatus) {
 }
 
 function stopped(row: ServiceRow, exit: ExitStatus | null, now: string): ServiceRow | null {
-  if (row.record.state === 'stopped') return row
-  if (row.record.state !== 'stopping') return null
+  if (row.record.state !== 'stopping') return row.record.state === 'stopped' ? row : null
   const known = row.record.exit ?? (exit ? exitOf(exit, stopReason(row)) : null)
   return ended(row, 'stopped', { ended_at: now, exit: known, error: null })
 }
@@ -91,5 +93,6 @@ function withExit(row: ServiceRow, exit: Exit): ServiceRow {
 }
 
 function ended(row: ServiceRow, state: ServiceState, patch: Partial<ServiceRecord>): ServiceRow {
+  if (row.record.state === state) return row
   return { ...row, record: { ...row.record, ...patch, state, ready: false, pid: null }, endpoint: null }
 }

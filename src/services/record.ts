@@ -170,6 +170,8 @@ export interface ServiceRow {
   readonly launchedAttempt: number
   readonly endpoint: Endpoint | null
   readonly leases: readonly PortLease[]
+  /** How often the current attempt was moved to other ports. */
+  readonly portMoves: number
   /** The resolved config it was born with, environment values taken out (they are in `sealed`). */
   readonly config: RunnerConfig
   /** True if a declared port must accept before `running`; false = started is running. */

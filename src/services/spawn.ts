@@ -78,6 +78,7 @@ export function newRow(vault: Vault, kind: KindSpec, request: SpawnRequest, birt
     launchedAttempt: 0,
     endpoint: null,
     leases: [],
+    portMoves: 0,
     config: { ...kind.config, environment: {} },
     gated: false,
     requestHmac: requestHmac(vault, request),

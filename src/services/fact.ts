@@ -1,0 +1,37 @@
+import type { Endpoint, ExitStatus, RunnerHandle } from '../runners/driver.ts'
+import type { PortLease, ServiceError } from './record.ts'
+
+/** What can be seen of one attempt. Reported by actions to `supervisor.observe`; what follows from it is decided in one place. */
+export type Fact =
+  | { readonly type: 'preparing' }
+  | {
+      readonly type: 'starting'
+      readonly leases: readonly PortLease[]
+      readonly gated: boolean
+      readonly pullMs: number | null
+      readonly queuedMs: number
+    }
+  /** A chosen port was lost to somebody else before the cocoon had it. */
+  | { readonly type: 'ports'; readonly leases: readonly PortLease[] }
+  | {
+      readonly type: 'launched'
+      readonly handle: RunnerHandle
+      readonly endpoint: Endpoint | null
+      readonly pid: number | null
+      readonly containerId: string | null
+      readonly startedAt: string
+      readonly createMs: number | null
+      readonly startMs: number
+    }
+  | { readonly type: 'ready' }
+  | { readonly type: 'exited'; readonly exit: ExitStatus; readonly endedAt: string | null }
+  | { readonly type: 'not_ready'; readonly exit: ExitStatus | null; readonly detail: string }
+  | { readonly type: 'gone' }
+  | { readonly type: 'refused'; readonly error: ServiceError; readonly unavailable: boolean }
+  | { readonly type: 'stopping' }
+  | { readonly type: 'stopped'; readonly exit: ExitStatus | null }
+  | { readonly type: 'next_attempt' }
+  | { readonly type: 'removed' }
+  /** The runner does not answer: no state change, only said. null = it answers again. */
+  | { readonly type: 'trouble'; readonly error: ServiceError | null }
+  | { readonly type: 'observed'; readonly pid: number | null; readonly endpoint: Endpoint | null }
