@@ -44,7 +44,7 @@ export class Upload extends Readable {
   #attach(): void {
     this.#attached = true
     this.#source.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose)
-    this.#arm(this.#limitMs())
+    this.#arm(this.#limits.uploadIdleMs)
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -68,17 +68,17 @@ export class Upload extends Readable {
     this.#waitsFor = waitsFor
   }
 
-  #limitMs(): number {
-    return this.#waitsFor === 'client' ? this.#limits.uploadIdleMs : this.#limits.bodyIdleMs
+  /** One timer that looks again instead of one that is reset with every chunk; the limit may change in between. */
+  #arm(leftMs: number): void {
+    const { uploadIdleMs, bodyIdleMs } = this.#limits
+    this.#watch = setTimeout(this.#look, Math.min(leftMs, uploadIdleMs, bodyIdleMs))
   }
 
-  /** One timer that looks again instead of one that is reset with every chunk. */
-  #arm(delayMs: number): void {
-    this.#watch = setTimeout(() => {
-      const leftMs = this.#limitMs() - (performance.now() - this.#movedAt)
-      if (leftMs > 0) this.#arm(leftMs)
-      else this.#onStalled(this.#waitsFor)
-    }, delayMs)
+  readonly #look = (): void => {
+    const limitMs = this.#waitsFor === 'client' ? this.#limits.uploadIdleMs : this.#limits.bodyIdleMs
+    const leftMs = limitMs - (performance.now() - this.#movedAt)
+    if (leftMs > 0) this.#arm(leftMs)
+    else this.#onStalled(this.#waitsFor)
   }
 }
 

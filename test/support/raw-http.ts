@@ -74,13 +74,12 @@ export async function rawBackend(t: TestContext, serve: (socket: Socket) => void
   return { port: (server.address() as AddressInfo).port, server, sockets }
 }
 
-/** A backend that answers the first bytes of every connection with fixed bytes, and may then close. */
+/** A backend that answers every piece it reads with fixed bytes, or only the first one and then closes. */
 export function cannedBackend(t: TestContext, answer: string, close = true): Promise<RawBackend> {
+  const bytes = Buffer.from(answer, 'latin1')
   return rawBackend(t, (socket) => {
-    socket.once('data', () => {
-      if (close) socket.end(Buffer.from(answer, 'latin1'))
-      else socket.write(Buffer.from(answer, 'latin1'))
-    })
+    if (close) socket.once('data', () => socket.end(bytes))
+    else socket.on('data', () => socket.write(bytes))
   })
 }
 
