@@ -1,7 +1,7 @@
 import { type Availability, RunnerUnreachable } from '../driver.ts'
 import { Engine, type Timeouts } from './engine.ts'
 import type { EngineAddress } from './engine-address.ts'
-import { askFacts, type EngineFacts } from './engine-facts.ts'
+import { askFacts, ping } from './engine-facts.ts'
 import type { EngineLine } from './request.ts'
 
 /** An address to try, and what is known of the engine behind it. */
@@ -12,8 +12,13 @@ export interface Candidate {
 
 interface Known extends Candidate {
   engine: Engine | null
+  /** Why it did not answer the last time; null if it did. */
   fault: string | null
+  confirmedAt: number
 }
+
+/** A denial counts from the engine that was proven to be the same this short a time ago. */
+const CONFIRMED_FOR_MS = 1_000
 
 /**
  * The engines of one runner. New containers go to the first that answers, in the order of the addresses; that choice
@@ -28,7 +33,8 @@ export class EnginePool {
 
   constructor(runner: string, candidates: readonly Candidate[], timeouts: Timeouts) {
     this.#runner = runner
-    this.#known = candidates.map((candidate) => ({ ...candidate, engine: null, fault: 'it has not been asked yet' }))
+    const unknown = { engine: null, fault: 'it has not been asked yet', confirmedAt: Number.NEGATIVE_INFINITY }
+    this.#known = candidates.map((candidate) => ({ ...candidate, ...unknown }))
     this.#timeouts = timeouts
   }
 
@@ -77,10 +83,8 @@ export class EnginePool {
   async isStill(engine: Engine, signal: AbortSignal): Promise<boolean> {
     const known = this.#known.find((each) => each.engine === engine)
     if (known === undefined) return false
-    const facts = await this.#facts(known, signal)
-    if (facts.id === engine.facts.id) return true
-    known.engine = new Engine(known.line, facts, this.#timeouts)
-    return false
+    if (performance.now() - known.confirmedAt > CONFIRMED_FOR_MS) await this.#learn(known, signal)
+    return known.engine?.facts.id === engine.facts.id
   }
 
   #asked(): readonly Known[] {
@@ -93,10 +97,10 @@ export class EnginePool {
 
   async #ask(known: Known, signal: AbortSignal): Promise<void> {
     try {
-      const facts = await this.#facts(known, signal)
-      // A daemon may come back with other features; an unchanged one keeps its object.
-      if (JSON.stringify(known.engine?.facts) !== JSON.stringify(facts))
-        known.engine = new Engine(known.line, facts, this.#timeouts)
+      // What was away may come back as another engine; what was there the last time is the same.
+      const isKnown = known.engine !== null && known.fault === null
+      const flavour = isKnown ? await ping(known.line, this.#timeouts.callMs, signal) : null
+      if (flavour !== known.engine?.facts.flavour || !isKnown) await this.#learn(known, signal)
       known.fault = null
     } catch (error) {
       if (signal.aborted) throw signal.reason
@@ -104,8 +108,11 @@ export class EnginePool {
     }
   }
 
-  #facts({ line, address }: Known, signal: AbortSignal): Promise<EngineFacts> {
-    return askFacts(line, address, this.#timeouts.callMs, signal)
+  async #learn(known: Known, signal: AbortSignal): Promise<void> {
+    const facts = await askFacts(known.line, known.address, this.#timeouts.callMs, signal)
+    known.confirmedAt = performance.now()
+    if (JSON.stringify(known.engine?.facts) !== JSON.stringify(facts))
+      known.engine = new Engine(known.line, facts, this.#timeouts)
   }
 
   #reason(asked: readonly Known[]): string {
