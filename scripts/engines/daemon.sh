@@ -13,7 +13,8 @@ daemon() {
   shift 2
   mkdir -p "$(dirname "$pidfile")"
   # The shell writes its own pid and becomes the command, so the pid is right however setsid forks. 9 is our lock.
-  PIDFILE=$pidfile setsid sh -c 'echo $$ >"$PIDFILE"; unset PIDFILE; exec "$@"' sh "$@" \
+  # It moves first: a container's monitor leaves files in the directory that its service was started in.
+  PIDFILE=$pidfile setsid sh -c 'cd "${PIDFILE%/*}" && echo $$ >"$PIDFILE"; unset PIDFILE; exec "$@"' sh "$@" \
     </dev/null >>"$log" 2>&1 9>&- &
 }
 

@@ -129,15 +129,11 @@ class ContainerDriver implements RunnerDriver {
   }
 
   async list(signal: AbortSignal) {
-    const engines = await this.#pool.all(signal)
     const label = `${LABEL.instance}=${this.#instanceId}`
-    const lists = await Promise.all(
-      engines.map(async (engine) => {
-        const entries = await engine.list(label, signal)
-        return entries.flatMap((entry) => ownedObject(entry, this.type, engine.facts.id) ?? [])
-      }),
-    )
-    return lists.flat()
+    return this.#pool.fromAll(async (engine) => {
+      const entries = await engine.list(label, signal)
+      return entries.flatMap((entry) => ownedObject(entry, this.type, engine.facts.id) ?? [])
+    }, signal)
   }
 
   async listens(handle: RunnerHandle, binding: Parameters<RunnerDriver['listens']>[1], signal: AbortSignal) {

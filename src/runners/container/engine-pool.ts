@@ -3,6 +3,7 @@ import { Engine, type Timeouts } from './engine.ts'
 import type { EngineAddress } from './engine-address.ts'
 import { askFacts, ping } from './engine-facts.ts'
 import type { EngineLine } from './request.ts'
+import { timeLimit } from './time-limit.ts'
 
 /** An address to try, and what is known of the engine behind it. */
 export interface Candidate {
@@ -15,10 +16,17 @@ interface Known extends Candidate {
   /** Why it did not answer the last time; null if it did. */
   fault: string | null
   confirmedAt: number
+  askedAt: number
+  /** True once a container of ours was seen on it. */
+  isUsed: boolean
 }
 
 /** A denial counts from the engine that was proven to be the same this short a time ago. */
 const CONFIRMED_FOR_MS = 1_000
+/** A probe is one of many in a round, so it has less time than a call. */
+const PROBE_MS = 4_500
+/** An address that never led to an engine is tried again this much later. */
+const ASK_AGAIN_MS = 10_000
 
 /**
  * The engines of one runner. New containers go to the first that answers, in the order of the addresses; that choice
@@ -33,7 +41,14 @@ export class EnginePool {
 
   constructor(runner: string, candidates: readonly Candidate[], timeouts: Timeouts) {
     this.#runner = runner
-    const unknown = { engine: null, fault: 'it has not been asked yet', confirmedAt: Number.NEGATIVE_INFINITY }
+    const never = Number.NEGATIVE_INFINITY
+    const unknown = {
+      engine: null,
+      fault: 'it has not been asked yet',
+      confirmedAt: never,
+      askedAt: never,
+      isUsed: false,
+    }
     this.#known = candidates.map((candidate) => ({ ...candidate, ...unknown }))
     this.#timeouts = timeouts
   }
@@ -47,7 +62,14 @@ export class EnginePool {
 
   /** Asks the chosen engine, or all while there is none. Tries even if the circuit is open. */
   async probe(signal: AbortSignal): Promise<Availability> {
-    await Promise.all(this.#asked().map((known) => this.#ask(known, signal)))
+    const limit = timeLimit(signal, PROBE_MS)
+    try {
+      await Promise.all(this.#asked().map((known) => this.#ask(known, limit.signal)))
+    } catch (error) {
+      if (!limit.isOver()) throw error
+    } finally {
+      limit.release()
+    }
     this.#chosen ??= this.#known.find(({ fault }) => fault === null) ?? null
     return this.availability
   }
@@ -62,21 +84,23 @@ export class EnginePool {
 
   /** The engine of a handle. @throws RunnerUnreachable  no address leads to it now. */
   async withId(id: string, signal: AbortSignal): Promise<Engine> {
-    const known = this.#find(id)
-    if (known !== null) return known
-    await Promise.all(this.#known.filter(({ engine }) => engine === null).map((each) => this.#ask(each, signal)))
+    if (this.#find(id) === null) await this.#askUnknown(0, signal)
     const found = this.#find(id)
-    if (found === null)
+    if (!found?.engine)
       throw new RunnerUnreachable(`the ${this.#runner} engine that has this container does not answer`)
-    return found
+    found.isUsed = true
+    return found.engine
   }
 
-  /** Every engine that has answered so far, or all that answer now. @throws RunnerUnreachable  none. */
-  async all(signal: AbortSignal): Promise<readonly Engine[]> {
-    await Promise.all(this.#known.filter(({ engine }) => engine === null).map((each) => this.#ask(each, signal)))
-    const engines = this.#known.flatMap(({ engine }) => (engine === null ? [] : [engine]))
-    if (engines.length === 0) throw new RunnerUnreachable(this.#reason(this.#known))
-    return engines
+  /**
+   * Collects from every engine that may have containers of ours.
+   * @throws RunnerUnreachable  one of them does not answer; an engine that never had any is passed over then.
+   */
+  async fromAll<T>(collect: (engine: Engine) => Promise<readonly T[]>, signal: AbortSignal): Promise<readonly T[]> {
+    await this.#askUnknown(ASK_AGAIN_MS, signal)
+    if (this.#known.every(({ engine }) => engine === null)) throw new RunnerUnreachable(this.#reason(this.#known))
+    const parts = await Promise.all(this.#known.map((known) => this.#collect(known, collect)))
+    return parts.flat()
   }
 
   /** True if the address still leads to the same engine; otherwise it is known anew. @throws RunnerUnreachable */
@@ -91,11 +115,30 @@ export class EnginePool {
     return this.#chosen === null ? this.#known : [this.#chosen]
   }
 
-  #find(id: string): Engine | null {
-    return this.#known.find(({ engine }) => engine?.facts.id === id)?.engine ?? null
+  #find(id: string): Known | null {
+    return this.#known.find(({ engine }) => engine?.facts.id === id) ?? null
+  }
+
+  async #collect<T>(known: Known, collect: (engine: Engine) => Promise<readonly T[]>): Promise<readonly T[]> {
+    if (known.engine === null) return []
+    try {
+      const part = await collect(known.engine)
+      if (part.length > 0) known.isUsed = true
+      return part
+    } catch (error) {
+      if (error instanceof RunnerUnreachable && !known.isUsed && known !== this.#chosen) return []
+      throw error
+    }
+  }
+
+  async #askUnknown(olderThanMs: number, signal: AbortSignal): Promise<void> {
+    const before = performance.now() - olderThanMs
+    const due = this.#known.filter(({ engine, askedAt }) => engine === null && askedAt <= before)
+    await Promise.all(due.map((known) => this.#ask(known, signal)))
   }
 
   async #ask(known: Known, signal: AbortSignal): Promise<void> {
+    known.askedAt = performance.now()
     try {
       // What was away may come back as another engine; what was there the last time is the same.
       const isKnown = known.engine !== null && known.fault === null
@@ -103,6 +146,7 @@ export class EnginePool {
       if (flavour !== known.engine?.facts.flavour || !isKnown) await this.#learn(known, signal)
       known.fault = null
     } catch (error) {
+      known.fault = signal.aborted ? `${known.address.text}: it does not answer in time` : null
       if (signal.aborted) throw signal.reason
       known.fault = error instanceof Error ? error.message : 'unknown fault'
     }
