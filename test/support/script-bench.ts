@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import type { LaunchSpec, RunnerDriver } from '../../src/runners/driver.ts'
 import { createScriptDriver, type ScriptDriverOptions } from '../../src/runners/script/driver.ts'
 import { scriptSpec } from './launch-spec.ts'
@@ -16,6 +17,7 @@ export interface ScriptBench {
   readonly stateDir: string
   readonly instanceId: string
   readonly warnings: string[]
+  options(overrides?: Partial<ScriptDriverOptions>): ScriptDriverOptions
   driver(overrides?: Partial<ScriptDriverOptions>): RunnerDriver
   cleanup(): Promise<void>
 }
@@ -26,15 +28,15 @@ export async function openScriptBench(options: Partial<ScriptDriverOptions> = {}
   const instanceId = randomUUID().replaceAll('-', '')
   const warnings: string[] = []
   const instances = new Set([instanceId])
-  const driver: ScriptBench['driver'] = (overrides = {}) => {
-    const merged: ScriptDriverOptions = {
-      stateDir,
-      instanceId,
-      hostEnvironment: { PATH: process.env['PATH'] ?? null, HOME: null, LANG: null, TZ: null, TMPDIR: null },
-      onWarning: (message) => warnings.push(message),
-      ...options,
-      ...overrides,
-    }
+  const optionsOf: ScriptBench['options'] = (overrides = {}) => ({
+    stateDir,
+    instanceId,
+    hostEnvironment: { PATH: process.env['PATH'] ?? null, HOME: null, LANG: null, TZ: null, TMPDIR: null },
+    ...options,
+    ...overrides,
+  })
+  const driver: ScriptBench['driver'] = (overrides) => {
+    const merged = { onWarning: (message: string) => warnings.push(message), ...optionsOf(overrides) }
     instances.add(merged.instanceId)
     return createScriptDriver(merged)
   }
@@ -47,7 +49,7 @@ export async function openScriptBench(options: Partial<ScriptDriverOptions> = {}
     }
     await rm(stateDir, { recursive: true, force: true })
   }
-  return { stateDir, instanceId, warnings, driver, cleanup }
+  return { stateDir, instanceId, warnings, options: optionsOf, driver, cleanup }
 }
 
 /** Why cgroup containment cannot be tested here; false = it can. */
@@ -60,6 +62,19 @@ export function noCgroups(): string | false {
   const { containment } = driver.describe(scriptSpec({ command: 'sh' }, { port: null }).config)
   void driver.close()
   return containment === 'cgroup' ? false : 'no cgroup v2 leaf can be made here'
+}
+
+/** A test's own bench, driver and signal, cleaned up after it. */
+export async function useScriptBench(t: TestContext, options: Partial<ScriptDriverOptions> = {}) {
+  const bench = await openScriptBench(options)
+  t.after(bench.cleanup)
+  const driver = bench.driver()
+  const signal = AbortSignal.timeout(30_000)
+  const launch = async (spec: LaunchSpec) => {
+    await driver.prepare(spec, () => {}, signal)
+    return driver.start(spec, signal)
+  }
+  return { ...bench, newDriver: bench.driver, driver, signal, launch }
 }
 
 /** A launch of `sh -c text` with the rest as its arguments. */

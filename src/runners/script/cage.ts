@@ -11,13 +11,13 @@ export interface CocoonIdentity {
   readonly mark: string
 }
 
-/** All processes of one cocoon, however it is contained. Synchronous: see identity.ts. */
+/** All processes of one cocoon, however it is contained. Looking is synchronous: see identity.ts. */
 export interface Cage {
   /** The processes that belong to the cocoon now, each verified. */
   members(): readonly ProcessIdentity[]
   isEmpty(): boolean
-  /** KILL to everything at once. */
-  kill(): void
+  /** KILL to everything. */
+  kill(): Promise<void>
   /** Removes what the kernel keeps for it once it is empty. */
-  release(): void
+  release(): Promise<void>
 }

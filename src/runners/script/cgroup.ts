@@ -1,13 +1,5 @@
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { mkdir, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Cage, CocoonIdentity } from './cage.ts'
 import { type ProcessIdentity, readProc, readStat } from './identity.ts'
@@ -15,6 +7,8 @@ import { type ProcessIdentity, readProc, readStat } from './identity.ts'
 /** Where leaves of this instance are made: `<Hive's own cgroup>/hive-<instance>`. */
 export interface CgroupParent {
   readonly path: string
+  /** Hive's own cgroup; null = leaves are made somewhere else. */
+  readonly own: string | null
 }
 
 /**
@@ -28,7 +22,7 @@ export interface CgroupParent {
 export function openCgroupParent(instanceId: string, root: string | null): CgroupParent | { readonly reason: string } {
   const own = root ?? ownCgroup()
   if (own === null) return { reason: 'there is no cgroup v2 hierarchy here' }
-  const parent = { path: join(own, `hive-${instanceId.slice(0, 8)}`) }
+  const parent = { path: join(own, `hive-${instanceId.slice(0, 8)}`), own: root === null ? own : null }
   const leaf = join(parent.path, `probe-${process.pid}`)
   try {
     mkdirSync(leaf, { recursive: true })
@@ -40,20 +34,27 @@ export function openCgroupParent(instanceId: string, root: string | null): Cgrou
   } catch (error) {
     return { reason: `no cgroup can be made below ${own} (${(error as NodeJS.ErrnoException).code})` }
   } finally {
-    removeCgroup(leaf)
+    if (existsSync(leaf)) rmdirSync(leaf)
   }
 }
 
-/** Makes the leaf of one attempt. Repeatable. */
-export function makeLeaf(parent: CgroupParent, id: string, attempt: number): string {
-  const leaf = join(parent.path, `${id}.${attempt}`)
-  mkdirSync(leaf, { recursive: true })
-  return leaf
+/** The place of the leaf of one attempt. */
+export function leafPath(parent: CgroupParent, id: string, attempt: number): string {
+  return join(parent.path, `${id}.${attempt}`)
+}
+
+/**
+ * Makes the leaf of one attempt. Repeatable. Making, removing and killing take the kernel's one cgroup lock, which any
+ * move on the machine may hold for milliseconds: so they are asynchronous, unlike looking.
+ */
+export async function makeLeaf(parent: CgroupParent, leaf: string): Promise<void> {
+  await mkdir(leaf, { recursive: true })
+  expectJoin(parent)
 }
 
 /** Removes the instance's parent if no leaf is left below it. */
-export function closeCgroupParent(parent: CgroupParent): void {
-  removeCgroup(parent.path)
+export async function closeCgroupParent(parent: CgroupParent): Promise<void> {
+  await removeCgroup(parent.path)
 }
 
 /** The cage of a leaf: whatever is in it is the cocoon, wherever it double-forked or called setsid. */
@@ -67,14 +68,30 @@ export function leafCage(leaf: string): Cage {
 }
 
 /** True if the process is in the cocoon's leaf or below it. */
-export function isInLeaf(pid: number, identity: Pick<CocoonIdentity, 'leaf'>): boolean {
-  if (identity.leaf === null) return true
+export function isInLeaf(pid: number, { leaf }: Pick<CocoonIdentity, 'leaf'>): boolean {
+  if (leaf === null || pidsIn(leaf).includes(pid)) return true
   // The last two names are unique; what stands before them depends on the reader's cgroup namespace.
-  const end = `/${basename(dirname(identity.leaf))}/${basename(identity.leaf)}`
+  const end = `/${basename(dirname(leaf))}/${basename(leaf)}`
   const line = readProc(pid, 'cgroup')
     ?.split('\n')
     .find((text) => text.startsWith('0::'))
   return line !== undefined && `${line}/`.includes(`${end}/`)
+}
+
+let joinExpected = false
+
+/**
+ * Says that a process is about to join a leaf, so that it need not wait there: the first move in a while waits for an
+ * RCU grace period (about 10 ms; `cgroup_threadgroup_rwsem`), the next ones do not. Hive moves itself to where it is.
+ */
+function expectJoin(parent: CgroupParent): void {
+  if (joinExpected || parent.own === null || ownCgroup() !== parent.own) return
+  joinExpected = true
+  // Refused or not: it only saves time.
+  const done = () => {
+    joinExpected = false
+  }
+  writeFile(join(parent.own, 'cgroup.procs'), String(process.pid)).then(done, done)
 }
 
 function ownCgroup(): string | null {
@@ -133,22 +150,18 @@ function isPopulated(cgroup: string): boolean {
   }
 }
 
-function killAll(cgroup: string): void {
-  try {
-    writeFileSync(join(cgroup, 'cgroup.kill'), '1')
-  } catch {
+async function killAll(cgroup: string): Promise<void> {
+  await writeFile(join(cgroup, 'cgroup.kill'), '1').catch(() => {
     // Gone already: then there is nothing to kill. The caller verifies by isEmpty().
-  }
+  })
 }
 
-function removeTree(cgroup: string): void {
-  for (const each of treeOf(cgroup)) removeCgroup(each)
+async function removeTree(cgroup: string): Promise<void> {
+  for (const each of treeOf(cgroup)) await removeCgroup(each)
 }
 
-function removeCgroup(cgroup: string): void {
-  try {
-    rmdirSync(cgroup)
-  } catch {
+async function removeCgroup(cgroup: string): Promise<void> {
+  await rmdir(cgroup).catch(() => {
     // Gone already, or still in use and removed by the next release.
-  }
+  })
 }

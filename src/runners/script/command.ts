@@ -64,7 +64,7 @@ function checkFormat(path: string, searchPath: string | null): string | null {
   if (stat(interpreter) === null || !isExecutable(interpreter)) {
     return `The interpreter "${interpreter}" of the command "${path}" does not exist or is not executable`
   }
-  const usesEnv = interpreter.endsWith('/env') && argument !== undefined && /^[\w.+]+$/.test(argument)
+  const usesEnv = interpreter.endsWith('/env') && argument !== undefined && /^\w[\w.+-]*$/.test(argument)
   if (!usesEnv || findTool(argument, searchPath) !== null) return null
   return `The interpreter "${argument}" of the command "${path}" is not in Hive's PATH`
 }

@@ -33,4 +33,4 @@ export function workerRuns(identity: CocoonIdentity, bootId: string): boolean {
   return worker !== null && identity.bootId === bootId && isAlive(worker) && isInLeaf(worker.pid, identity)
 }
 
-const NOBODY: Cage = { members: () => [], isEmpty: () => true, kill: () => {}, release: () => {} }
+const NOBODY: Cage = { members: () => [], isEmpty: () => true, kill: async () => {}, release: async () => {} }

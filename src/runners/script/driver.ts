@@ -11,6 +11,7 @@ import {
   RunnerUnreachable,
 } from '../driver.ts'
 import { closeCgroupParent } from './cgroup.ts'
+import { checkLaunch, scriptConfig } from './checks.ts'
 import { cageOf, workerRuns } from './containment.ts'
 import { parseHandle } from './handle.ts'
 import { makeRoots, openHost, type ScriptDriverOptions, type ScriptHost } from './host.ts'
@@ -18,9 +19,8 @@ import { accepts, listenerOwner } from './listener.ts'
 import { inspectAttempt, listAttempts, targetOf } from './objects.ts'
 import { removeService, stopAttempt } from './removal.ts'
 import { sweepDrafts } from './run-directory.ts'
-import { checkLaunch, scriptConfig, startAttempt, toolsOf } from './starting.ts'
+import { openWork, startAttempt } from './starting.ts'
 import { waitForEnd } from './waiting.ts'
-import { openWorkingDirectory, planWorkingDirectory } from './working-directory.ts'
 
 export type { ScriptDriverOptions } from './host.ts'
 
@@ -49,7 +49,7 @@ export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver {
     listens: (handle, binding, signal) => listens(host, handle, { binding, signal }),
     close: async () => {
       const containment = host.containment()
-      if (containment.kind === 'cgroup') closeCgroupParent(containment.parent)
+      if (containment.kind === 'cgroup') await closeCgroupParent(containment.parent)
     },
   }
 }
@@ -63,10 +63,8 @@ async function probe(host: ScriptHost, signal: AbortSignal): Promise<Availabilit
 
 function describe(host: ScriptHost, config: RunnerConfig): KindFacts {
   const facts = { isolated: false, containment: host.containment().kind }
-  if (!host.availability.available) return { ...facts, ...host.availability }
   try {
-    if (config.runner !== 'script') throw new LaunchRefused(`The script runner cannot run a ${config.runner} kind`)
-    checkLaunch(config, host, toolsOf(host))
+    checkLaunch(scriptConfig({ config }), host)
     return { ...facts, available: true, reason: null }
   } catch (error) {
     if (error instanceof LaunchRefused) return { ...facts, available: false, reason: error.message }
@@ -76,11 +74,10 @@ function describe(host: ScriptHost, config: RunnerConfig): KindFacts {
 
 async function prepare(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<Prepared> {
   signal.throwIfAborted()
-  const config = scriptConfig(spec)
-  const { user } = checkLaunch(config, host, toolsOf(host))
+  const checked = checkLaunch(scriptConfig(spec), host)
   const roots = makeRoots(host)
   if (!roots.available) throw new RunnerUnreachable(roots.reason ?? 'The state directory cannot be written')
-  const work = await openWorkingDirectory(planWorkingDirectory(spec, config.workingDir, host.workRoot), user)
+  const work = await openWork(host, spec, checked)
   await work.close()
   return { exposed: [], pullMs: null }
 }
@@ -104,7 +101,10 @@ async function listens(
   const { identity } = targetOf(host, parseHandle(handle))
   const runs = () => workerRuns(identity(), host.bootId)
   if (!runs() || !(await accepts(binding.host, binding.hostPort, signal))) return false
-  const owner = listenerOwner(binding.hostPort, cageOf(identity(), host.bootId).members())
+  const cocoon = identity()
+  // Nearly always it is the worker itself; only otherwise all its processes are looked at.
+  if (cocoon.worker && listenerOwner(binding.hostPort, [cocoon.worker]) === 'ours') return runs()
+  const owner = listenerOwner(binding.hostPort, cageOf(cocoon, host.bootId).members())
   if (owner === 'stranger' && runs()) {
     throw new LaunchRefused(`Port ${binding.hostPort} is held by a process that is not part of the cocoon`, {
       reason: 'port',

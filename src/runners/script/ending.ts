@@ -8,7 +8,8 @@ import { poll } from './pause.ts'
 import { readIdentity } from './run-directory.ts'
 
 /** How long after KILL the kernel may take to let go; a process in uninterruptible sleep takes longer. */
-const KILL_LIMIT_MS = 5_000
+const KILL_ROUND_MS = 500
+const KILL_ROUNDS = 10
 const RECORD_LIMIT_MS = 1_000
 
 /**
@@ -19,19 +20,23 @@ const RECORD_LIMIT_MS = 1_000
  * @throws RunnerUnreachable  something cannot be killed.
  */
 export async function endAll(cage: Cage, graceMs: number, signal: AbortSignal): Promise<void> {
-  const empty = () => (cage.isEmpty() ? true : undefined)
+  signal.throwIfAborted()
   if (graceMs > 0) {
     for (const member of cage.members()) if (signalProcess(member, 'SIGTERM')) signalProcess(member, 'SIGCONT')
-    if (await poll(empty, { limitMs: graceMs, longestMs: 20, signal })) return cage.release()
+    if (await isEmptyWithin(cage, graceMs, signal)) return cage.release()
   }
-  const killed = () => {
-    if (cage.isEmpty()) return true
-    cage.kill()
-    return undefined
+  // Without cgroups a process may fork away from one round: then the next one finds it.
+  for (let rounds = 0; rounds < KILL_ROUNDS; rounds++) {
+    if (cage.isEmpty()) return cage.release()
+    await cage.kill()
+    if (await isEmptyWithin(cage, KILL_ROUND_MS, signal)) return cage.release()
   }
-  if (await poll(killed, { limitMs: KILL_LIMIT_MS, longestMs: 20, signal })) return cage.release()
   const pids = cage.members().map(({ pid }) => pid)
   throw new RunnerUnreachable(`Some processes do not end, not even by SIGKILL: ${pids.join(', ')}`)
+}
+
+async function isEmptyWithin(cage: Cage, limitMs: number, signal: AbortSignal): Promise<boolean> {
+  return (await poll(() => (cage.isEmpty() ? true : undefined), { limitMs, longestMs: 20, signal })) === true
 }
 
 /** Tells the launcher that the grace of what the worker leaves behind is Hive's business now. */

@@ -17,10 +17,10 @@ export function groupCage(identity: CocoonIdentity): Cage {
   return {
     members,
     isEmpty: () => ![...known.values()].some(isAlive) && members().length === 0,
-    kill: () => {
+    kill: async () => {
       for (const member of members()) signalProcess(member, 'SIGKILL')
     },
-    release: () => {},
+    release: async () => {},
   }
 }
 

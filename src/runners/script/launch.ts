@@ -1,7 +1,7 @@
 import { execa } from 'execa'
-import { LaunchRefused, type LaunchSpec, RunnerUnreachable } from '../driver.ts'
+import { LaunchRefused, RunnerUnreachable } from '../driver.ts'
 import { readExit } from './exit-file.ts'
-import { isAlive, type ProcessIdentity, readProc } from './identity.ts'
+import { isAlive, type ProcessIdentity, readProc, readStat } from './identity.ts'
 import { type HostTools, isShim, launcherArguments } from './launcher.ts'
 import { closeOutput, openOutput } from './output.ts'
 import { poll } from './pause.ts'
@@ -11,7 +11,6 @@ import { readIdentity, readSmall } from './run-directory.ts'
 const LAUNCH_LIMIT_MS = 10_000
 
 export interface LaunchPlan {
-  readonly spec: LaunchSpec
   readonly directory: string
   readonly leaf: string | null
   readonly mark: string
@@ -25,8 +24,8 @@ export interface LaunchPlan {
   readonly cwd: string
 }
 
-/** @returns the pid of the launcher; which launcher wins the claim is told by its file. */
-export async function spawnLauncher(plan: LaunchPlan): Promise<number> {
+/** @returns the launcher; null = it has ended already. */
+export async function spawnLauncher(plan: LaunchPlan): Promise<ProcessIdentity | null> {
   const output = await openOutput(plan.directory)
   try {
     const launcher = execa(plan.tools.sh, launcherArguments(plan.tools, plan), {
@@ -44,7 +43,7 @@ export async function spawnLauncher(plan: LaunchPlan): Promise<number> {
       verbose: 'none',
     })
     launcher.nodeChildProcess.unref()
-    if (launcher.pid !== undefined) return launcher.pid
+    if (launcher.pid !== undefined) return readStat(launcher.pid)
     throw spawnError((await launcher).code)
   } finally {
     await closeOutput(output)
@@ -58,40 +57,48 @@ function spawnError(code: string | undefined): Error {
   return new RunnerUnreachable(`The launcher could not be started (${code ?? 'unknown reason'})`)
 }
 
+type Watched = Pick<LaunchPlan, 'directory' | 'command' | 'wrapped'>
+
 /**
  * Waits until the worker has been executed, or had its chance.
  * @returns its identity, as its shim recorded it.
  * @throws LaunchRefused  there is no worker. @throws RunnerUnreachable  nothing was heard in time.
  */
 export async function awaitWorker(
-  plan: Pick<LaunchPlan, 'directory' | 'command' | 'wrapped'>,
+  watched: Watched,
+  launcher: ProcessIdentity | null,
   signal: AbortSignal,
 ): Promise<ProcessIdentity> {
-  const ask = () => launched(plan)
+  const ask = () => {
+    // First this, then the files: they are written by then.
+    const over = launcher === null || !isAlive(launcher)
+    return workerOf(watched, over)
+  }
   const worker = await poll(ask, { limitMs: LAUNCH_LIMIT_MS, longestMs: 10, signal })
   if (worker) return worker
   throw new RunnerUnreachable('The launcher did not report in time; another start adopts what it did')
 }
 
-function launched({
-  directory,
-  command,
-  wrapped,
-}: Pick<LaunchPlan, 'directory' | 'command' | 'wrapped'>): ProcessIdentity | undefined {
+function workerOf(watched: Watched, over: boolean): ProcessIdentity | undefined {
+  const { directory, command } = watched
   const worker = readIdentity(directory, 'pid')
   const refused = readSmall(directory, 'refused')
   if (refused?.endsWith('\n')) throw explainRefusal(directory, refused, command)
-  if (worker === null) return undefined
-  if (isAlive(worker)) {
-    const line = readProc(worker.pid, 'cmdline') ?? ''
-    const becoming = isShim(line) || (wrapped && line.startsWith(`${command[0]}\0`))
-    return becoming ? undefined : worker
+  if (worker === null) {
+    if (over) throw new RunnerUnreachable('The launcher ended without a worker: is the disk full?')
+    return undefined
   }
+  if (isAlive(worker)) return isExecuted(worker, watched) ? worker : undefined
   const ended = readExit(directory)
-  if (ended && wrapped) throwIfSetprivFailed(directory, ended.exit.code, command)
-  const launcher = readIdentity(directory, 'claim')
-  const over = ended !== null || launcher === null || !isAlive(launcher)
-  return over && readSmall(directory, 'refused') === null ? worker : undefined
+  if (ended && watched.wrapped) throwIfSetprivFailed(directory, ended.exit.code, command)
+  return ended !== null || over ? worker : undefined
+}
+
+function isExecuted(worker: ProcessIdentity, { command, wrapped }: Watched): boolean {
+  const line = readProc(worker.pid, 'cmdline') ?? ''
+  // An ending process has no command line any more: the next look finds it gone.
+  if (line === '' || isShim(line)) return false
+  return !(wrapped && line.startsWith(`${command[0]}\0`))
 }
 
 function throwIfSetprivFailed(directory: string, code: number, command: readonly string[]): void {

@@ -1,8 +1,11 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { ProcessIdentity } from './identity.ts'
 
 const CONNECT_TIMEOUT_MS = 250
+const EXACT = 3
+/** A line of /proc/net/tcp with any state but 0A. */
+const NOT_LISTENING = /^ *\d+: \S+ \S+ (?!0A)[0-9A-F]{2} /m
 
 /** `none` = nobody listens · `ours` · `stranger` = somebody else has the port · `unknown` = it cannot be told whose it is. */
 export type ListenerOwner = 'none' | 'ours' | 'stranger' | 'unknown'
@@ -45,18 +48,25 @@ export function listenerOwner(port: number, members: readonly ProcessIdentity[])
  * hex words of host byte order, state 0A = LISTEN, inode in column 10.
  */
 function listenInodes(port: number): Set<string> {
-  const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  const found: { inode: string; rank: number }[] = []
+  const found: { readonly inode: string; readonly rank: number }[] = []
   for (const file of ['/proc/self/net/tcp', '/proc/self/net/tcp6']) {
-    for (const line of readLines(file)) {
-      if (!line.includes(`${end} `)) continue
-      const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/)
-      if (state === '0A' && inode && local.endsWith(end))
-        found.push({ inode, rank: rankOf(local.slice(0, -end.length)) })
+    for (const [local = '', inode = ''] of listenLines(file, port)) {
+      found.push({ inode, rank: rankOf(local.split(':')[0] ?? '') })
     }
+    if (found.some(({ rank }) => rank === EXACT)) break
   }
   const best = Math.max(1, ...found.map(({ rank }) => rank))
   return new Set(found.filter(({ rank }) => rank === best).map(({ inode }) => inode))
+}
+
+/** Local address and inode of each listening socket on the port. */
+function listenLines(file: string, port: number): (string | undefined)[][] {
+  const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return readListening(file)
+    .filter((line) => line.includes(`${end} `))
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, , state]) => state === '0A' && local?.endsWith(end))
+    .map((fields) => [fields[1], fields[9]])
 }
 
 /** Who gets a connection to 127.0.0.1: the exact address before 0.0.0.0 before ::, 0 = not this one. */
@@ -64,13 +74,25 @@ function rankOf(address: string): number {
   const mapped = address.startsWith('0000000000000000FFFF0000') || address.startsWith('00000000000000000000FFFF')
   if (address.length > 8 && !mapped) return /^0+$/.test(address) ? 1 : 0
   const ipv4 = address.slice(-8)
-  if (ipv4 === '0100007F' || ipv4 === '7F000001') return 3
+  if (ipv4 === '0100007F' || ipv4 === '7F000001') return EXACT
   return ipv4 === '00000000' ? 2 : 0
 }
 
-function readLines(path: string): string[] {
+/** The kernel lists listening sockets first; walking on through all others takes it milliseconds. */
+function readListening(path: string): string[] {
+  const chunk = Buffer.allocUnsafe(16_384)
+  let text = ''
   try {
-    return readFileSync(path, 'latin1').split('\n').slice(1)
+    const file = openSync(path, 'r')
+    try {
+      for (;;) {
+        const read = readSync(file, chunk)
+        text += chunk.toString('latin1', 0, read)
+        if (read === 0 || NOT_LISTENING.test(text)) return text.split('\n').slice(1)
+      }
+    } finally {
+      closeSync(file)
+    }
   } catch {
     return []
   }

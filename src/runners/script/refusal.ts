@@ -3,10 +3,10 @@ import { basename } from 'node:path'
 import { LaunchRefused } from '../driver.ts'
 import { outputFile } from './output.ts'
 
-/** The shim could not join its leaf: the host's fault, not the command's. */
+/** The leaf could not be made or joined: the host's fault, not the command's. */
 export class ContainmentRefused extends Error {
   constructor() {
-    super('The cocoon could not join its cgroup')
+    super('The cocoon could not get its own cgroup')
     this.name = 'ContainmentRefused'
   }
 }

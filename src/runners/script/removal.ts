@@ -52,8 +52,9 @@ async function endAttempt(host: ScriptHost, ending: Ending, signal: AbortSignal)
   await announceStop(ending.directory)
   // A launch that is still under way gets no worker any more.
   await voidWorker(ending.directory)
-  await endAll(cageOf(ending.identity(), host.bootId), ending.graceMs, signal)
-  await settleLauncher(ending.directory, signal)
+  const cocoon = ending.identity()
+  await endAll(cageOf(cocoon, host.bootId), ending.graceMs, signal)
+  if (cocoon.bootId === host.bootId) await settleLauncher(ending.directory, signal)
 }
 
 /** `rm` cannot be aborted: after an abort it goes on, and a later call finds less to do. */

@@ -1,40 +1,24 @@
 import { statSync } from 'node:fs'
-import { rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ScriptConfig } from '../../kinds/kind.ts'
 import { type Launched, LaunchRefused, type LaunchSpec, RunnerUnreachable } from '../driver.ts'
-import { leafCage, makeLeaf } from './cgroup.ts'
-import { findCommand } from './command.ts'
-import { cageOf } from './containment.ts'
-import { endAll, settleLauncher } from './ending.ts'
+import { leafPath, makeLeaf } from './cgroup.ts'
+import { type CheckedLaunch, checkLaunch, scriptConfig } from './checks.ts'
+import { settleLauncher } from './ending.ts'
 import { cocoonEnvironment } from './environment.ts'
-import { handleOf, identityOf, markOf } from './handle.ts'
+import { handleOf, markOf } from './handle.ts'
 import type { ScriptHost } from './host.ts'
 import { isAlive, ownIdentity, type ProcessIdentity } from './identity.ts'
 import { awaitWorker, spawnLauncher } from './launch.ts'
-import type { HostTools } from './launcher.ts'
+import { clearAttempt, endEarlierAttempts } from './leftovers.ts'
 import { poll } from './pause.ts'
 import { verifyPortsFree } from './ports.ts'
 import { ContainmentRefused } from './refusal.ts'
-import {
-  attemptDirectory,
-  attemptsOf,
-  createAttempt,
-  type Marker,
-  readIdentity,
-  readMarker,
-  removeAttempt,
-  voidWorker,
-} from './run-directory.ts'
-import { runAs } from './user.ts'
+import { attemptDirectory, createAttempt, type Marker, readIdentity, readMarker, voidWorker } from './run-directory.ts'
 import { openWorkingDirectory, planWorkingDirectory } from './working-directory.ts'
 
-/** Attempts of a service whose output is kept, the newest included. */
-const KEPT_ATTEMPTS = 5
 const ADOPT_LIMIT_MS = 10_000
 /** Others may clear an attempt away while we look at it, but not for ever. */
 const MAX_TRIES = 10
-const CLEAR_LIMIT_MS = 900
 
 /** Launches one attempt, or adopts it if somebody has launched it already. Errors as in the driver contract. */
 export async function startAttempt(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<Launched> {
@@ -43,8 +27,8 @@ export async function startAttempt(host: ScriptHost, spec: LaunchSpec, signal: A
     signal.throwIfAborted()
     const isNew = readMarker(directory) === null && (await createAttempt(host.runs, newMarker(host, spec)))
     if (isNew) return launchFresh(host, spec, signal)
-    const found = await whatBecameOf(directory, signal)
-    if (found === 'launched') return adopt(directory, spec, signal)
+    const found = await whatBecameOf(host, directory, signal)
+    if (found === 'launched') return adopt(host, spec, signal)
     if (found === 'abandoned') await clearAbandoned(host, spec, signal)
   }
   throw new RunnerUnreachable(`The run directory ${directory} is damaged: remove it`)
@@ -57,7 +41,7 @@ async function launchFresh(host: ScriptHost, spec: LaunchSpec, signal: AbortSign
     const directory = attemptDirectory(host.runs, spec.id, spec.attempt)
     const hopeless = error instanceof LaunchRefused || error instanceof ContainmentRefused
     // A worker that has recorded itself stays for a second start to adopt; otherwise none comes any more.
-    if (hopeless || (await voidWorker(directory))) await clear(host, spec)
+    if (hopeless || (await voidWorker(directory))) await clearAttempt(host, spec)
     if (!(error instanceof ContainmentRefused)) throw error
     host.giveUpCgroups(error.message)
     host.warn(`${error.message}; cocoons are contained by process group from now on`)
@@ -67,17 +51,16 @@ async function launchFresh(host: ScriptHost, spec: LaunchSpec, signal: AbortSign
 
 async function launch(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<Launched> {
   const config = scriptConfig(spec)
-  const tools = toolsOf(host)
-  const { path, user } = checkLaunch(config, host, tools)
+  const checked = checkLaunch(config, host)
+  const { path, user, tools } = checked
   const directory = attemptDirectory(host.runs, spec.id, spec.attempt)
-  await Promise.all([verifyPortsFree(spec.ports, signal), endEarlierAttempts(host, spec, signal)])
-  const work = await openWorkingDirectory(planWorkingDirectory(spec, config.workingDir, host.workRoot), user)
+  const leaf = await makeRoom(host, spec, signal)
+  const work = await openWork(host, spec, checked)
   try {
     const plan = {
-      spec,
       directory,
       tools,
-      leaf: makeOwnLeaf(host, spec),
+      leaf,
       mark: markOf(spec.id, spec.attempt),
       command: [...(user?.prefix ?? []), path, ...config.args],
       wrapped: user !== null,
@@ -85,16 +68,43 @@ async function launch(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): 
       cwd: work.pinned,
     }
     signal.throwIfAborted()
-    await spawnLauncher(plan)
-    return launchedOf(directory, spec, { worker: await awaitWorker(plan, signal), adopted: false })
+    const launcher = await spawnLauncher(plan)
+    return launchedOf(directory, spec, { worker: await awaitWorker(plan, launcher, signal), adopted: false })
   } finally {
     await work.close()
   }
 }
 
-async function adopt(directory: string, spec: LaunchSpec, signal: AbortSignal): Promise<Launched> {
-  const worker = await awaitWorker({ directory, command: [scriptConfig(spec).command], wrapped: false }, signal)
-  return launchedOf(directory, spec, { worker, adopted: true })
+/** The leaf is made, what earlier attempts left is ended, and then the ports must be free. All of it is over on return. */
+async function makeRoom(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<string | null> {
+  const leaf = leafOf(host, spec)
+  const ready = endEarlierAttempts(host, spec, signal).then(() => verifyPortsFree(spec.ports, signal))
+  const made = await Promise.allSettled([makeOwnLeaf(host, leaf), ready])
+  for (const each of made) if (each.status === 'rejected') throw each.reason
+  return leaf
+}
+
+/** Opens the working directory of an attempt. Repeatable. */
+export function openWork(host: ScriptHost, spec: LaunchSpec, { user }: CheckedLaunch) {
+  return openWorkingDirectory(planWorkingDirectory(spec, scriptConfig(spec).workingDir, host.workRoot), user)
+}
+
+async function adopt(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<Launched> {
+  const directory = attemptDirectory(host.runs, spec.id, spec.attempt)
+  const marker = readMarker(directory)
+  const recorded = readIdentity(directory, 'pid')
+  // Of an earlier boot nothing runs, whatever has the same number now.
+  if (recorded && marker?.boot_id !== host.bootId)
+    return launchedOf(directory, spec, { worker: recorded, adopted: true })
+  const { command } = scriptConfig(spec)
+  try {
+    const launcher = readIdentity(directory, 'claim')
+    const worker = await awaitWorker({ directory, command: [command], wrapped: false }, launcher, signal)
+    return launchedOf(directory, spec, { worker, adopted: true })
+  } catch (error) {
+    if (error instanceof LaunchRefused) await clearAttempt(host, spec)
+    throw error
+  }
 }
 
 function launchedOf(
@@ -116,16 +126,18 @@ function launchedOf(
   }
 }
 
+type Fate = 'launched' | 'gone' | 'abandoned'
+
 /** Follows an attempt that somebody else made. `gone` = the maker cleared it away; `abandoned` = its maker died first. */
-async function whatBecameOf(directory: string, signal: AbortSignal): Promise<'launched' | 'gone' | 'abandoned'> {
-  const ask = () => {
+async function whatBecameOf(host: ScriptHost, directory: string, signal: AbortSignal): Promise<Fate> {
+  const ask = (): Fate | undefined => {
     const marker = readMarker(directory)
     if (marker === null) return 'gone'
-    if (readIdentity(directory, 'pid') !== null) return 'launched'
     const launcher = readIdentity(directory, 'claim')
     // Its launcher may live on after its Hive: only when both are gone nobody will make the worker any more.
     const busy = isAlive(marker.hive) || (launcher !== null && isAlive(launcher))
-    return busy ? undefined : 'abandoned'
+    if (readIdentity(directory, 'pid') !== null) return 'launched'
+    return busy && marker.boot_id === host.bootId ? undefined : 'abandoned'
   }
   const fate = await poll(ask, { limitMs: ADOPT_LIMIT_MS, longestMs: 10, signal })
   if (fate) return fate
@@ -137,61 +149,23 @@ async function clearAbandoned(host: ScriptHost, spec: LaunchSpec, signal: AbortS
   const directory = attemptDirectory(host.runs, spec.id, spec.attempt)
   if (!(await voidWorker(directory)) && readIdentity(directory, 'pid') !== null) return
   await settleLauncher(directory, signal)
-  await clear(host, spec)
+  await clearAttempt(host, spec)
 }
 
-/** Leaves nothing of an attempt that has no worker. Runs to its end even if the start is aborted. */
-async function clear(host: ScriptHost, spec: LaunchSpec): Promise<void> {
-  const directory = attemptDirectory(host.runs, spec.id, spec.attempt)
-  const marker = readMarker(directory)
-  const signal = AbortSignal.timeout(CLEAR_LIMIT_MS)
-  if (marker?.leaf) await endAll(leafCage(marker.leaf), 0, signal)
-  await settleLauncher(directory, signal)
-  await removeAttempt(host.runs, spec.id, spec.attempt)
-  await rmdir(join(host.workRoot, spec.id)).catch(() => {
-    // Holds an earlier attempt's files, or was never made.
+function leafOf(host: ScriptHost, spec: LaunchSpec): string | null {
+  const containment = host.containment()
+  return containment.kind === 'cgroup' ? leafPath(containment.parent, spec.id, spec.attempt) : null
+}
+
+async function makeOwnLeaf(host: ScriptHost, leaf: string | null): Promise<void> {
+  const containment = host.containment()
+  if (leaf === null || containment.kind !== 'cgroup') return
+  await makeLeaf(containment.parent, leaf).catch(() => {
+    throw new ContainmentRefused()
   })
 }
 
-/** A child that an earlier attempt left behind may hold the port; old output does not pile up. */
-async function endEarlierAttempts(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<void> {
-  for (const attempt of attemptsOf(host.runs, spec.id)) {
-    if (attempt >= spec.attempt) continue
-    const directory = attemptDirectory(host.runs, spec.id, attempt)
-    const marker = readMarker(directory)
-    await voidWorker(directory)
-    if (marker) await endAll(cageOf(identityOf(marker, readIdentity(directory, 'pid')), host.bootId), 0, signal)
-    if (attempt <= spec.attempt - KEPT_ATTEMPTS) await removeAttempt(host.runs, spec.id, attempt)
-  }
-}
-
-/** Everything that can be known before: the command, the user, the tools. @throws LaunchRefused */
-export function checkLaunch(config: ScriptConfig, host: ScriptHost, tools: HostTools) {
-  const found = findCommand(config.command, host.environment.PATH)
-  if ('reason' in found) throw new LaunchRefused(found.reason)
-  if (config.args.some((argument) => argument.includes('\0'))) {
-    throw new LaunchRefused('An argument must not hold a NUL character')
-  }
-  return { path: found.path, user: runAs(config.user, tools) }
-}
-
-export function scriptConfig(spec: LaunchSpec): ScriptConfig {
-  if (spec.config.runner === 'script') return spec.config
-  throw new LaunchRefused(`The script runner cannot run a ${spec.config.runner} kind`)
-}
-
-export function toolsOf(host: ScriptHost): HostTools {
-  if (host.tools && host.availability.available) return host.tools
-  throw new LaunchRefused(host.availability.reason ?? 'The script runner is not available')
-}
-
-function makeOwnLeaf(host: ScriptHost, spec: LaunchSpec): string | null {
-  const containment = host.containment()
-  return containment.kind === 'cgroup' ? makeLeaf(containment.parent, spec.id, spec.attempt) : null
-}
-
 function newMarker(host: ScriptHost, spec: LaunchSpec): Marker {
-  const containment = host.containment()
   const [binding] = spec.ports
   return {
     version: 1,
@@ -202,7 +176,7 @@ function newMarker(host: ScriptHost, spec: LaunchSpec): Marker {
     attempt: spec.attempt,
     boot_id: host.bootId,
     config_hmac: spec.configHmac,
-    leaf: containment.kind === 'cgroup' ? `${containment.parent.path}/${spec.id}.${spec.attempt}` : null,
+    leaf: leafOf(host, spec),
     host: binding?.host ?? null,
     port: binding?.hostPort ?? null,
     hive: ownIdentity(),

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { access, chown, type FileHandle, mkdir, open, readlink } from 'node:fs/promises'
-import { isAbsolute, join, normalize } from 'node:path'
+import { access, chown, type FileHandle, mkdir, open, readlink, stat } from 'node:fs/promises'
+import { dirname, isAbsolute, join, normalize } from 'node:path'
 import { LaunchRefused, type LaunchSpec } from '../driver.ts'
 
 /** O_PATH of open(2): a handle that only names a directory; Node has no constant for it. */
@@ -12,6 +12,11 @@ export interface WorkingDirectory {
   /** A name of the very directory that was checked, whatever happens to the path meanwhile; valid until `close`. */
   readonly pinned: string
   close(): Promise<void>
+}
+
+interface Owner {
+  readonly uid: number
+  readonly gid: number
 }
 
 export interface WorkingDirectoryPlan {
@@ -49,10 +54,7 @@ export function planWorkingDirectory(
  * @param owner  who gets what is made; null = Hive's own user.
  * @throws LaunchRefused  a link or a file in the way, not allowed, not writable.
  */
-export async function openWorkingDirectory(
-  plan: WorkingDirectoryPlan,
-  owner: { readonly uid: number; readonly gid: number } | null,
-): Promise<WorkingDirectory> {
+export async function openWorkingDirectory(plan: WorkingDirectoryPlan, owner: Owner | null): Promise<WorkingDirectory> {
   const shown = join(plan.base, ...plan.below)
   let handle: FileHandle | null = null
   try {
@@ -65,15 +67,18 @@ export async function openWorkingDirectory(
     }
     const pinned = `/proc/self/fd/${handle.fd}`
     await access(pinned, constants.W_OK | constants.X_OK)
+    const path = await readlink(pinned)
+    if (owner) await verifyReach(path, owner)
     const opened = handle
-    return { path: await readlink(pinned), pinned, close: () => opened.close() }
+    return { path, pinned, close: () => opened.close() }
   } catch (error) {
     await handle?.close()
+    if (error instanceof LaunchRefused) throw error
     throw refusal(shown, error as NodeJS.ErrnoException)
   }
 }
 
-async function step(parent: FileHandle, name: string, owner: { uid: number; gid: number } | null): Promise<FileHandle> {
+async function step(parent: FileHandle, name: string, owner: Owner | null): Promise<FileHandle> {
   const path = `/proc/self/fd/${parent.fd}/${name}`
   const made = await mkdir(path, 0o700).then(
     () => true,
@@ -85,6 +90,17 @@ async function step(parent: FileHandle, name: string, owner: { uid: number; gid:
   const handle = await open(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   if (made && owner) await chown(`/proc/self/fd/${handle.fd}`, owner.uid, owner.gid)
   return handle
+}
+
+/** Another user can only use the directory if it may pass through all that lie above. */
+async function verifyReach(path: string, { uid, gid }: Owner): Promise<void> {
+  for (let folder = dirname(path); folder !== '/'; folder = dirname(folder)) {
+    const found = await stat(folder)
+    const bit = found.uid === uid ? 0o100 : found.gid === gid ? 0o010 : 0o001
+    if ((found.mode & bit) !== 0) continue
+    const mend = `set working_dir to a place that user can reach, or allow passage with chmod o+x ${folder}`
+    throw new LaunchRefused(`The user ${uid} cannot reach the working directory "${path}": ${mend}`)
+  }
 }
 
 /** The message of the system error would name /proc/self/fd: only its code is told. */

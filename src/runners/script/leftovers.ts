@@ -1,0 +1,45 @@
+import { rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { LaunchSpec } from '../driver.ts'
+import { leafCage } from './cgroup.ts'
+import { cageOf } from './containment.ts'
+import { endAll, settleLauncher } from './ending.ts'
+import { identityOf } from './handle.ts'
+import type { ScriptHost } from './host.ts'
+import { attemptDirectory, attemptsOf, readIdentity, readMarker, removeAttempt, voidWorker } from './run-directory.ts'
+
+/** Attempts of a service whose output is kept, the newest included. */
+const KEPT_ATTEMPTS = 5
+const CLEAR_LIMIT_MS = 800
+
+/**
+ * Leaves nothing of an attempt that has no worker and gets none. Runs on even if the start was aborted, but not long;
+ * what it cannot clear is warned of, because the caller has an error of its own to tell.
+ */
+export async function clearAttempt(host: ScriptHost, { id, attempt }: LaunchSpec): Promise<void> {
+  const directory = attemptDirectory(host.runs, id, attempt)
+  const marker = readMarker(directory)
+  const signal = AbortSignal.timeout(CLEAR_LIMIT_MS)
+  try {
+    if (marker?.leaf) await endAll(leafCage(marker.leaf), 0, signal)
+    await settleLauncher(directory, signal)
+    await removeAttempt(host.runs, id, attempt)
+  } catch (error) {
+    host.warn(`What was left of an attempt could not be cleared: ${directory} (${(error as Error).message})`)
+  }
+  await rmdir(join(host.workRoot, id)).catch(() => {
+    // Holds an earlier attempt's files, or was never made.
+  })
+}
+
+/** Ends what earlier attempts left behind (a child may hold the port) and lets old output go. */
+export async function endEarlierAttempts(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<void> {
+  for (const attempt of attemptsOf(host.runs, spec.id)) {
+    if (attempt >= spec.attempt) continue
+    const directory = attemptDirectory(host.runs, spec.id, attempt)
+    const marker = readMarker(directory)
+    await voidWorker(directory)
+    if (marker) await endAll(cageOf(identityOf(marker, readIdentity(directory, 'pid')), host.bootId), 0, signal)
+    if (attempt <= spec.attempt - KEPT_ATTEMPTS) await removeAttempt(host.runs, spec.id, attempt)
+  }
+}
