@@ -9,14 +9,13 @@ import type { HiveConfig } from '../src/settings.ts'
 
 export interface HostGuardOptions {
   readonly config: HiveConfig
+  /** A control request's body must arrive whole within this time; uploads to cocoons have idle limits instead. */
+  readonly bodyMs?: number
 }
-
-/** A control request's body arrives whole within this time; uploads to cocoons have idle limits instead. */
-const CONTROL_BODY_MS = 30_000
 
 /** Checks every request before any other hook: framing, host, and which plane it may use. Registered first. */
 export default plugin(
-  async (app: FastifyInstance, { config }: HostGuardOptions) => {
+  async (app: FastifyInstance, { config, bodyMs = 30_000 }: HostGuardOptions) => {
     const readTarget = targetReader(config)
     const refuse = requestGuard(readTarget)
     hardenServer(app.server)
@@ -28,15 +27,16 @@ export default plugin(
       }
       if (isCocoonTarget(readTarget(request.raw))) return done()
       if (isDataPlane(request.raw)) return done(new HiveError('HIVE_NOT_FOUND', 'This port serves cocoons only.'))
-      if (hasBody(request.raw)) limitBody(request.raw, () => reply.header('connection', 'close').send(tooSlow()))
+      if (hasBody(request.raw))
+        limitBody(request.raw, bodyMs, () => reply.header('connection', 'close').send(tooSlow()))
       return done()
     })
   },
   { name: 'host-guard' },
 )
 
-function limitBody(req: NodeJS.ReadableStream, onSlow: () => void): void {
-  const timer = setTimeout(onSlow, CONTROL_BODY_MS)
+function limitBody(req: NodeJS.ReadableStream, bodyMs: number, onSlow: () => void): void {
+  const timer = setTimeout(onSlow, bodyMs)
   timer.unref()
   req.once('close', () => clearTimeout(timer))
   req.once('end', () => clearTimeout(timer))

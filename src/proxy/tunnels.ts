@@ -72,6 +72,7 @@ class Tunnel {
     for (const socket of [client, upstream]) {
       socket.setNoDelay(true)
       socket.setKeepAlive(true, limits.tcpKeepAliveMs)
+      socket.on('error', this.#destroy)
       socket.on('close', this.#destroy)
       socket.on('timeout', this.#destroy)
       // Half closed, the other direction may finish, but a peer that never does is not waited for.

@@ -71,6 +71,7 @@ export class UpgradeDial {
     headers.push('Connection', 'Upgrade', 'Upgrade', this.#req.headers.upgrade ?? '')
     // RFC 6455 clients must be able to half-close: an end in one direction must not end the other.
     const socket = connect({ ...to.endpoint, allowHalfOpen: true, noDelay: true })
+    socket.on('error', () => socket.destroy()) // The request reports it; this one holds from birth on.
     this.#arm(limits.connectMs, fail)
     socket.once('connect', () => {
       if (!this.#settled) this.#arm(limits.headersMs, fail)
@@ -89,7 +90,8 @@ export class UpgradeDial {
   #relay(answer: IncomingMessage, to: { own: OwnOrigins; plain: PlainAnswers; fail: (e: HiveError) => void }): void {
     const status = answer.statusCode ?? 502
     const headers = responseHeaders(status, answer.rawHeaders, to.own)
-    if (headers === null || status === 407) {
+    // Node gives a 101 without an Upgrade field as an ordinary answer.
+    if (headers === null || status < 200 || status === 407) {
       answer.destroy()
       to.fail(unreachable())
       return
@@ -103,12 +105,11 @@ export class UpgradeDial {
     })
   }
 
-  /** Node takes a 101 without an Upgrade field for an interim answer like 103. */
   #countInterim(request: ClientRequest, fail: (error: HiveError) => void): void {
     let interim = 0
-    request.on('information', ({ statusCode }) => {
+    request.on('information', () => {
       interim += 1
-      if (statusCode === 101 || interim > MAX_INTERIM) fail(unreachable())
+      if (interim > MAX_INTERIM) fail(unreachable())
     })
   }
 
