@@ -70,7 +70,9 @@ function environment(root: string, port: number, directory: string): NodeJS.Proc
   const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name))
   // A brace begins a placeholder, so one in a path is doubled.
   const plain = (text: string) => text.replaceAll('{', '{{').replaceAll('}', '}}')
-  const config = { command: process.execPath, args: [plain(join(root, 'examples', 'worker', 'worker.mjs'))] }
+  const worker = plain(join(root, 'examples', 'worker', 'worker.mjs'))
+  // A declared port makes `ready` mean that it answers there; its number is Hive's choice.
+  const config = { command: process.execPath, args: [worker], port: 8080 }
   return {
     ...Object.fromEntries(kept),
     HIVE_PORT: String(port),

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { isLoopbackHost } from '../config/loopback.ts'
 import { CliFailure, EXIT, usage } from './failure.ts'
 import type { Environment } from './io.ts'
 
@@ -23,14 +24,16 @@ export async function resolveTarget(
   env: Environment,
   options: { readonly url: string | undefined; readonly tokenFile: string | undefined },
 ): Promise<Target> {
-  const url = parseUrl(options.url ?? (env['HIVE_URL'] || DEFAULT_URL))
+  const url = parseUrl(options.url ?? (env['HIVE_URL']?.trim() || DEFAULT_URL))
   const base = `${url.origin}${url.pathname.replace(/\/+$/, '')}`
   if (options.tokenFile !== undefined) {
     return { base, token: await readToken(options.tokenFile), tokenSource: options.tokenFile }
   }
-  const token = env['HIVE_TOKEN']
-  if (token) return { base, token: checkToken(token.trim(), 'HIVE_TOKEN'), tokenSource: 'HIVE_TOKEN' }
-  if (!isLoopback(url.hostname)) return { base, token: null, tokenSource: 'HIVE_TOKEN, which is not set' }
+  const token = env['HIVE_TOKEN']?.trim()
+  if (token) return { base, token: checkToken(token, 'HIVE_TOKEN'), tokenSource: 'HIVE_TOKEN' }
+  // URL keeps the brackets of an IPv6 address.
+  if (!isLoopbackHost(url.hostname.replace(/[[\]]/g, '')))
+    return { base, token: null, tokenSource: 'HIVE_TOKEN, which is not set' }
   return { base, ...(await localToken(env)) }
 }
 
@@ -41,11 +44,6 @@ function parseUrl(text: string): URL {
   if (url.username !== '' || url.password !== '') throw usage('HIVE_URL or --url must not hold a user or password')
   if (url.search !== '' || url.hash !== '') throw usage('HIVE_URL or --url must not hold a query or fragment')
   return url
-}
-
-/** Literal addresses and the one name that RFC 6761 §6.3 binds to them; other names could resolve to anywhere. */
-function isLoopback(hostname: string): boolean {
-  return /^127\.\d+\.\d+\.\d+$/.test(hostname) || hostname === '[::1]' || hostname === 'localhost'
 }
 
 async function localToken(env: Environment): Promise<Omit<Target, 'base'>> {
