@@ -99,7 +99,13 @@ function toLaunched(row: ServiceRow, fact: FactOf<'launched'>): ServiceRow | nul
   // A launch may be overtaken by a stop, but never by one that came before it.
   if (state !== 'starting' && !(state === 'stopping' && row.mayExist)) return null
   const timings = { ...row.record.timings, create_ms: fact.createMs, start_ms: fact.startMs }
-  const patch = { pid: fact.pid, container_id: fact.containerId, started_at: new Date(fact.startedAt).toISOString(), error: null, timings }
+  const patch = {
+    pid: fact.pid,
+    container_id: fact.containerId,
+    started_at: new Date(fact.startedAt).toISOString(),
+    error: null,
+    timings,
+  }
   const { handle, endpoint } = fact
   const next = { ...withRecord(row, patch), handle, launchedAttempt: row.record.attempt, endpoint }
   return isDeepStrictEqual(next, row) ? row : next
