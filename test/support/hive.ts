@@ -53,6 +53,7 @@ export async function openHive(t: TestContext, options: HiveOptions = {}): Promi
   const config = configOf(directory, options)
   const state = await openStateDirectory({ path: directory, token: config.token, masterKey: config.masterKey })
   const table = await openServiceTable(directory)
+  t.after(() => table.close()) // also when building fails: its worker would keep the test process alive
   const lines: string[] = []
   const log = createLogger({ logLevel: 'debug' }, sink(lines))
   const parts = { config, state, table, log, version: 'test' }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ContainerConfig } from '../../kinds/kind.ts'
 import { type Launched, LaunchRefused, type LaunchSpec, RunnerUnreachable } from '../driver.ts'
 import { commandFault } from './command-check.ts'
@@ -12,6 +13,9 @@ import { isOwn, LABEL } from './labels.ts'
 import { endpointOf, handleOf } from './observe.ts'
 import { refusedCreate, refusedStart } from './refusals.ts'
 import { EngineRefusal } from './request.ts'
+
+const LOOKS_FOR_NAME = 20
+const LOOK_EVERY_MS = 50
 
 export interface LaunchRoom {
   readonly engine: Engine
@@ -89,7 +93,7 @@ function isNameTaken(error: EngineRefusal): boolean {
 
 async function carryOnNamed(attempt: Attempt, name: string): Promise<Launched> {
   const { engine, spec, instanceId, signal } = attempt
-  const container = await engine.inspect(name, signal)
+  const container = await inspectNamed(engine, name, signal)
   if (container === null)
     throw new RunnerUnreachable(`the name ${name} was taken a moment ago and is free now: try again`)
   if (!isOwn(container.labels, spec, instanceId))
@@ -98,6 +102,16 @@ async function carryOnNamed(attempt: Attempt, name: string): Promise<Launched> {
   if (!(spec.recreate && isOfEarlierAttempt)) return carryOn(attempt, container)
   await removeContainer(engine, container.id, signal)
   return createAndStart(attempt)
+}
+
+/** An engine reserves the name before the container of another caller's create can be seen under it. */
+async function inspectNamed(engine: Engine, name: string, signal: AbortSignal): Promise<ContainerInfo | null> {
+  for (let look = 1; look < LOOKS_FOR_NAME; look++) {
+    const container = await engine.inspect(name, signal)
+    if (container !== null) return container
+    await delay(LOOK_EVERY_MS, undefined, { signal })
+  }
+  return engine.inspect(name, signal)
 }
 
 /** From our own container, in whatever state it is. */
