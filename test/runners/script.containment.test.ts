@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, mkdir, readFile, stat } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { RunnerHandle } from '../../src/runners/driver.ts'
@@ -133,13 +133,17 @@ test('leaves are below the given root, and gone after remove and close', { skip:
 })
 
 test('where no leaf can be made, the runner says group and still works', async (t) => {
-  const root = join((await useScriptBench(t)).stateDir, 'not-a-cgroup')
+  const bench = await useScriptBench(t)
+  const root = join(bench.stateDir, 'not-a-cgroup')
   await mkdir(root)
-  const bench = await useScriptBench(t, { cgroupRoot: root })
+  const driver = bench.newDriver({ cgroupRoot: root })
   const spec = shSpec('exec sleep 1000')
-  assert.equal(bench.driver.describe(spec.config).containment, 'group')
-  const { handle } = await bench.launch(spec)
-  assert.equal((await bench.driver.inspect(handle, bench.signal)).state, 'running')
+  assert.equal(driver.describe(spec.config).containment, 'group')
+  assert.match(bench.warnings.join(), /contained by process group only: no cgroup can be made/)
+  const { handle } = await driver.start(spec, bench.signal)
+  assert.equal(handle.data['leaf'], null)
+  assert.equal((await driver.inspect(handle, bench.signal)).state, 'running')
+  assert.deepEqual(await readdir(root), [])
 })
 
 test('F23: the start time of a process named like `x) R 1 1` is found', async (t) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmod, copyFile, open, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -122,6 +122,19 @@ test('a name or value that cannot be passed on is refused without showing the va
   await assertNothingLeft(bench)
 })
 
+test('a launcher file that was damaged or deleted is made again', async (t) => {
+  const bench = await useScriptBench(t)
+  await bench.launch(shSpec('exit 0'))
+  const runs = join(bench.stateDir, 'run')
+  const file = join(runs, (await readdir(runs)).find((name) => name.startsWith('.launcher-')) ?? '')
+  await writeFile(file, '')
+  const { handle } = await bench.newDriver().start(shSpec('exit 3'), bench.signal)
+  assert.equal((await bench.driver.wait(handle, bench.signal))?.code, 3)
+  await rm(file)
+  const second = await bench.launch(shSpec('exit 4'))
+  assert.equal((await bench.driver.wait(second.handle, bench.signal))?.code, 4)
+})
+
 test('a worker starts with no signal ignored and none blocked', async (t) => {
   const bench = await useScriptBench(t)
   const { pid } = await bench.launch(scriptSpec({ command: 'sleep', args: ['1000'] }, { port: null }))
@@ -187,6 +200,28 @@ test('a port that a child of the worker listens on counts', async (t) => {
   const spec = { ...shSpec(text, { port }), env: { PORT: String(port) } }
   const { handle } = await bench.launch(spec)
   await until(() => bench.driver.listens(handle, spec.ports[0]!, bench.signal), 10_000, 'the child listening')
+})
+
+test('a worker that listens on every address, IPv4 or IPv6, counts', async (t) => {
+  const bench = await useScriptBench(t)
+  for (const host of ['0.0.0.0', '::']) {
+    const port = await freePort()
+    const args = ['-e', `require('node:net').createServer().listen(${port}, '${host}')`]
+    const spec = scriptSpec({ command: process.execPath, args }, { port })
+    const { handle } = await bench.launch(spec)
+    await until(() => bench.driver.listens(handle, spec.ports[0]!, bench.signal), 10_000, host)
+  }
+})
+
+test('fifty starts at once all come up, each with a worker of its own', async (t) => {
+  const bench = await useScriptBench(t)
+  const specs = Array.from({ length: 50 }, () => shSpec('exec sleep 1000'))
+  const launched = await Promise.all(specs.map((spec) => bench.launch(spec)))
+  assert.equal(new Set(launched.map(({ pid }) => pid)).size, 50)
+  assert.equal((await bench.driver.list(bench.signal)).filter(({ running }) => running).length, 50)
+  await Promise.all(launched.map(({ handle }) => bench.driver.stop(handle, 5_000, bench.signal)))
+  const ends = await Promise.all(launched.map(({ handle }) => bench.driver.wait(handle, bench.signal)))
+  assert.ok(ends.every((end) => end?.code === 143))
 })
 
 test('an aborted start launches nothing, or leaves what the next start adopts', async (t) => {
@@ -268,6 +303,8 @@ function outputOf(bench: Bench, { id, attempt }: LaunchSpec, stream: 'stdout' | 
 async function assertNothingLeft(bench: Bench): Promise<void> {
   assert.deepEqual(await bench.driver.list(bench.signal), [])
   for (const folder of ['run', 'work']) {
-    assert.deepEqual(await readdir(join(bench.stateDir, folder)).catch(() => []), [], folder)
+    const names = await readdir(join(bench.stateDir, folder)).catch(() => [])
+    const left = names.filter((name) => !name.startsWith('.launcher-'))
+    assert.deepEqual(left, [], folder)
   }
 }

@@ -25,16 +25,19 @@ export function openCgroupParent(instanceId: string, root: string | null): Cgrou
   const parent = { path: join(own, `hive-${instanceId.slice(0, 8)}`), own: root === null ? own : null }
   const leaf = join(parent.path, `probe-${process.pid}`)
   try {
-    mkdirSync(leaf, { recursive: true })
+    // Not `recursive`: that would make the root as well.
+    for (const each of [parent.path, leaf]) if (!existsSync(each)) mkdirSync(each)
     accessSync(join(own, 'cgroup.procs'), constants.W_OK)
     accessSync(join(leaf, 'cgroup.procs'), constants.W_OK)
     accessSync(join(leaf, 'cgroup.kill'), constants.W_OK)
     const type = readFileSync(join(leaf, 'cgroup.type'), 'utf8').trim()
-    return type === 'domain' ? parent : { reason: `a cgroup below ${own} would be of type "${type}"` }
+    if (type === 'domain') return parent
+    return { reason: `a cgroup below ${own} would be of type "${type}"` }
   } catch (error) {
     return { reason: `no cgroup can be made below ${own} (${(error as NodeJS.ErrnoException).code})` }
   } finally {
-    if (existsSync(leaf)) rmdirSync(leaf)
+    // The parent stays if another driver has leaves in it, and is made again with the first leaf.
+    for (const each of [leaf, parent.path]) removeCgroupSync(each)
   }
 }
 
@@ -164,4 +167,12 @@ async function removeCgroup(cgroup: string): Promise<void> {
   await rmdir(cgroup).catch(() => {
     // Gone already, or still in use and removed by the next release.
   })
+}
+
+function removeCgroupSync(cgroup: string): void {
+  try {
+    rmdirSync(cgroup)
+  } catch {
+    // Never made, or in use.
+  }
 }

@@ -28,7 +28,7 @@ export type { ScriptDriverOptions } from './host.ts'
  * The runner of native processes. All it knows is below `<stateDir>/run` and `<stateDir>/work` and in the kernel, so a
  * cocoon outlives the Hive that launched it.
  *
- * @see README "Script cocoons"; cgroups(7), proc(5), setsid(2).
+ * @see cgroups(7), proc(5), setsid(2).
  */
 export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver {
   const host = openHost(options)

@@ -1,11 +1,11 @@
-import { accessSync, constants, mkdirSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HiveConfig } from '../../settings.ts'
 import type { Availability } from '../driver.ts'
 import { findTool } from './command.ts'
 import { type Containment, type ContainmentOptions, chooseContainment } from './containment.ts'
 import { readBootId, readStat } from './identity.ts'
-import type { HostTools } from './launcher.ts'
+import { type HostTools, installLauncher } from './launcher.ts'
 import type { RunRoot } from './run-directory.ts'
 
 export interface ScriptDriverOptions {
@@ -32,6 +32,8 @@ export interface ScriptHost {
   readonly availability: Availability
   readonly warn: (message: string) => void
   containment(): Containment
+  /** Path of the launcher's file, which is there. */
+  launcher(): Promise<string>
   /** From now on without cgroups: joining a leaf was refused. */
   giveUpCgroups(reason: string): void
 }
@@ -41,17 +43,31 @@ export function openHost(options: ScriptDriverOptions): ScriptHost {
   const { stateDir, instanceId, hostEnvironment, forceContainment = null, cgroupRoot = null } = options
   const tools = findTools(hostEnvironment.PATH)
   const choice: ContainmentOptions = { instanceId, cgroupRoot, force: forceContainment }
+  const warn = options.onWarning ?? (() => {})
+  const runs = { path: join(stateDir, 'run') }
   let containment: Containment | null = null
+  let launcher: string | null = null
   return {
     instanceId,
     environment: hostEnvironment,
     bootId: options.bootId ?? (hasProc() ? readBootId() : 'none'),
-    runs: { path: join(stateDir, 'run') },
+    runs,
     workRoot: join(stateDir, 'work'),
     tools,
     availability: availabilityOf(tools),
-    warn: options.onWarning ?? (() => {}),
-    containment: () => (containment ??= chooseContainment(choice)),
+    warn,
+    containment: () => {
+      if (containment) return containment
+      containment = chooseContainment(choice)
+      if (containment.kind === 'group' && forceContainment === null) {
+        warn(`Script cocoons are contained by process group only: ${containment.reason}`)
+      }
+      return containment
+    },
+    launcher: async () => {
+      if (launcher === null || !existsSync(launcher)) launcher = await installLauncher(runs.path)
+      return launcher
+    },
     giveUpCgroups: (reason) => {
       containment = { kind: 'group', reason }
     },

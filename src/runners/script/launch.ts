@@ -15,6 +15,8 @@ export interface LaunchPlan {
   readonly leaf: string | null
   readonly mark: string
   readonly tools: HostTools
+  /** Path of the launcher's file. */
+  readonly launcher: string
   /** The worker's argv; the first element is an absolute path. */
   readonly command: readonly string[]
   /** Length of what setpriv and its options take at the front of `command`. */
@@ -28,7 +30,7 @@ export interface LaunchPlan {
 export async function spawnLauncher(plan: LaunchPlan): Promise<ProcessIdentity | null> {
   const output = await openOutput(plan.directory)
   try {
-    const launcher = execa(plan.tools.sh, launcherArguments(plan.tools, plan), {
+    const launcher = execa(plan.tools.sh, launcherArguments(plan.tools, plan.launcher, plan), {
       cwd: plan.cwd,
       env: plan.environment,
       extendEnv: false,

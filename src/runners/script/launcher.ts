@@ -1,54 +1,57 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
 /**
- * The two POSIX sh programs that stand between Hive and a cocoon. `sh -c` runs them, so there is no file to lose.
+ * The POSIX sh program that stands between Hive and a cocoon, twice.
  *
- * The launcher is a session of its own and stays outside the cocoon's leaf: Hive may die at any moment and the launcher
- * still writes down how the worker ended. It runs the worker in the foreground because POSIX sh starts background jobs
- * with SIGINT and SIGQUIT ignored, and an ignored signal stays ignored across exec.
+ * `launch` is a session of its own and stays outside the cocoon's leaf: Hive may die at any moment and it still writes
+ * down how the worker ended. It runs the worker in the foreground because POSIX sh starts background jobs with SIGINT
+ * and SIGQUIT ignored, and an ignored signal stays ignored across exec.
  *
- * The shim becomes the worker by `exec`. It joins the leaf and records pid and start time first, so that no launched
+ * `shim` becomes the worker by `exec`. It joins the leaf and records pid and start time first, so that no launched
  * worker is ever without an identity. Every file is made with noclobber (O_EXCL): the first one wins for good.
  *
  * Field 22 of /proc/self/stat is the start time (proc_pid_stat(5)); splitting at blanks is safe for a shell's own name.
  */
+const LAUNCHER = `#!/bin/sh
+# Hive's launcher of script cocoons: see src/runners/script/launcher.ts.
+# launch DIRECTORY LEAF MARK SH SETSID MV COMMAND [ARGUMENT...] | shim DIRECTORY LEAF MARK COMMAND [ARGUMENT...]
+__hive_mode=$1 __hive_dir=$2 __hive_leaf=$3 __hive_mark=$4
+shift 4
+if [ "$__hive_mode" = launch ]; then exec 3>&2 2>/dev/null; fi
+read -r __hive_pid _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ __hive_start _ </proc/self/stat || exit 1
 
-const READ_START =
-  'read -r __hive_pid _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ __hive_start _ </proc/self/stat || exit 1'
+if [ "$__hive_mode" = launch ]; then
+  __hive_sh=$1 __hive_setsid=$2 __hive_mv=$3
+  shift 3
+  set -C
+  echo "$__hive_pid $__hive_start" >"$__hive_dir/claim" || exit 0
+  set +C
+  trap : HUP INT QUIT TERM
+  "$__hive_setsid" "$__hive_sh" "$0" shim "$__hive_dir" "$__hive_leaf" "$__hive_mark" "$@" 2>&3 3>&-
+  __hive_code=$?
+  if [ -e "$__hive_dir/refused" ]; then exit 0; fi
+  # The cocoon ends with its worker, unless Hive is stopping it and gives its children their grace.
+  if [ -n "$__hive_leaf" ] && ! [ -e "$__hive_dir/stopping" ]; then echo 1 >"$__hive_leaf/cgroup.kill"; fi
+  echo "$__hive_code" >"$__hive_dir/exit.new" && "$__hive_mv" -f "$__hive_dir/exit.new" "$__hive_dir/exit"
+  exit 0
+fi
 
-/** Arguments: run directory, leaf or "", sh, setsid, mv, shim text, mark, then the command. */
-export const LAUNCHER = `# cocoon launcher
-__hive_dir=$1 __hive_leaf=$2 __hive_sh=$3 __hive_setsid=$4 __hive_mv=$5 __hive_shim=$6
-shift 6
-exec 3>&2 2>/dev/null
-${READ_START}
-set -C
-echo "$__hive_pid $__hive_start" >"$__hive_dir/claim" || exit 0
-set +C
-trap : HUP INT QUIT TERM
-"$__hive_setsid" "$__hive_sh" -c "$__hive_shim" cocoon "$__hive_dir" "$__hive_leaf" "$@" 2>&3 3>&-
-__hive_code=$?
-[ -e "$__hive_dir/refused" ] && exit 0
-[ -z "$__hive_leaf" ] || [ -e "$__hive_dir/stopping" ] || echo 1 >"$__hive_leaf/cgroup.kill"
-echo "$__hive_code" >"$__hive_dir/exit.new" && "$__hive_mv" -f "$__hive_dir/exit.new" "$__hive_dir/exit"
-`
-
-/** Arguments: run directory, leaf or "", mark, then the command, which starts with an absolute path. */
-export const SHIM = `# cocoon shim
-__hive_dir=$1 __hive_leaf=$2
-HIVE_COCOON_MARK=$3
-export HIVE_COCOON_MARK
-shift 3
-${READ_START}
 if [ -n "$__hive_leaf" ]; then
   echo 0 >"$__hive_leaf/cgroup.procs" || { echo cgroup >"$__hive_dir/refused"; exit 1; }
 fi
 set -C
 echo "$__hive_pid $__hive_start" >"$__hive_dir/pid" || exit 1
 set +C
+HIVE_COCOON_MARK=$__hive_mark
+export HIVE_COCOON_MARK
 unset OLDPWD SHLVL
+# dash and busybox run the trap when exec fails; bash goes on behind it.
 trap 'echo exec >"$__hive_dir/refused"' EXIT
-[ -z "$BASH_VERSION" ] || shopt -s execfail
+if [ -n "$BASH_VERSION" ]; then shopt -s execfail; fi
 exec "$@"
-echo exec >"$__hive_dir/refused"
 `
 
 /** The variable that the shim puts into a cocoon's environment, by which its descendants are found without cgroups. */
@@ -69,14 +72,28 @@ export interface LauncherArguments {
   readonly command: readonly string[]
 }
 
+/**
+ * Puts the launcher's file into a directory, unless it is there and whole. Its name depends on its text, so launchers
+ * of another Hive version go on reading their own.
+ * @returns its path.
+ */
+export async function installLauncher(directory: string): Promise<string> {
+  const file = join(directory, `.launcher-${createHash('sha256').update(LAUNCHER).digest('hex').slice(0, 8)}`)
+  if (existsSync(file) && (await readFile(file, 'utf8')) === LAUNCHER) return file
+  const draft = `${file}-${randomUUID()}`
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await writeFile(draft, LAUNCHER, { mode: 0o600, flag: 'wx' })
+  await rename(draft, file)
+  return file
+}
+
 /** The arguments of `sh` that launch one attempt. */
-export function launcherArguments(tools: HostTools, launch: LauncherArguments): string[] {
+export function launcherArguments(tools: HostTools, file: string, launch: LauncherArguments): string[] {
   const { directory, leaf, mark, command } = launch
-  const own = [directory, leaf ?? '', tools.sh, tools.setsid, tools.mv, SHIM, mark]
-  return ['-c', LAUNCHER, 'cocoon-launcher', ...own, ...command]
+  return [file, 'launch', directory, leaf ?? '', mark, tools.sh, tools.setsid, tools.mv, ...command]
 }
 
 /** True if this command line (from /proc) is still the shim's, before its exec. */
 export function isShim(commandLine: string): boolean {
-  return commandLine.includes(`\0-c\0${SHIM}`)
+  return /^[^\0]+\0[^\0]*\/\.launcher-[0-9a-f]{8}\0shim\0/.test(commandLine)
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LaunchRefused } from '../driver.ts'
@@ -108,8 +108,10 @@ export function readIdentity(directory: string, file: 'claim' | 'pid'): ProcessI
 
 /** Null = there is no such file. These are a few bytes in the page cache, so reading them synchronously is cheapest. */
 export function readSmall(directory: string, file: 'claim' | 'pid' | 'refused' | 'exit'): string | null {
+  const path = join(directory, file)
   try {
-    return readFileSync(join(directory, file), 'latin1')
+    // Mostly it is not there yet, and asking first is much cheaper than an exception.
+    return existsSync(path) ? readFileSync(path, 'latin1') : null
   } catch {
     return null
   }

@@ -60,6 +60,7 @@ async function launch(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): 
     const plan = {
       directory,
       tools,
+      launcher: await host.launcher(),
       leaf,
       mark: markOf(spec.id, spec.attempt),
       command: [...(user?.prefix ?? []), path, ...config.args],

@@ -8,8 +8,9 @@ import { capOutput } from './output.ts'
 import { readIdentity } from './run-directory.ts'
 
 /** The watcher tells of the exit file at once; this is how often to look in case it cannot. */
-const LOOK_EVERY_MS = 1_000
-const LOOKS_PER_CAP = 5
+const LOOK_EVERY_MS = 2_000
+const RECORDING_LOOK_MS = 20
+const LOOKS_PER_CAP = 3
 /** How long a launcher may take to write down the end of its worker. */
 const RECORD_GRACE_MS = 3_000
 
@@ -39,10 +40,12 @@ export async function waitForEnd(target: WaitTarget, signal: AbortSignal): Promi
     if (fate === 'lost') return resolve(readExit(target.directory)?.exit ?? null)
     if (fate === 'recording') goneSince ??= performance.now()
     if (goneSince !== null && performance.now() - goneSince > RECORD_GRACE_MS) return resolve(null)
-    timer = setTimeout(tick, fate === 'recording' ? 20 : LOOK_EVERY_MS)
+    timer = setTimeout(tick, fate === 'recording' ? RECORDING_LOOK_MS : LOOK_EVERY_MS)
   }
   const tick = () => {
-    look()
+    // The ordinary case, for hundreds of cocoons again and again: it runs, so there is no exit to look for.
+    if (fateWithoutExit(target) === 'runs') timer = setTimeout(tick, LOOK_EVERY_MS)
+    else look()
     if (++looks % LOOKS_PER_CAP !== 0) return
     void capOutput(target.directory).catch(() => {
       // A full disk, or removed meanwhile: a later look tries again.
