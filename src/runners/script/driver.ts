@@ -100,7 +100,8 @@ async function listens(
   signal.throwIfAborted()
   const { identity } = targetOf(host, parseHandle(handle))
   const runs = () => workerRuns(identity(), host.bootId)
-  if (!runs() || !(await accepts(binding.host, binding.hostPort, signal))) return false
+  // First the cheap question: while a cocoon starts it is asked again and again, and the answer is no.
+  if (!(await accepts(binding.host, binding.hostPort, signal)) || !runs()) return false
   const cocoon = identity()
   // Nearly always it is the worker itself; only otherwise all its processes are looked at.
   if (cocoon.worker && listenerOwner(binding.hostPort, [cocoon.worker]) === 'ours') return runs()
