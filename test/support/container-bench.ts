@@ -99,21 +99,15 @@ export function openContainerBench(
     drivers.push(driver)
     return driver
   }
+  const driver = another()
   t.after(async () => {
-    const cleaner = createContainerDriver({
-      type: engine.type,
-      hosts: [engine.host],
-      instanceId,
-      registryAuthFile: null,
-      home: null,
-    })
     const clean = AbortSignal.timeout(60_000)
-    for (const { handle } of await cleaner.list(clean)) await cleaner.remove(handle, { volumes: true }, clean)
-    for (const driver of [...drivers, cleaner]) await driver.close()
+    for (const { handle } of await driver.list(clean)) await driver.remove(handle, { volumes: true }, clean)
+    for (const each of drivers) await each.close()
   })
   const spec: ContainerBench['spec'] = (config, overrides) =>
     containerSpec(containerConfig({ runner: engine.type, ...config }), overrides)
   const specWithPort: ContainerBench['specWithPort'] = async (config, overrides) =>
     spec(config, { ports: [bindingOf(await freePort())], ...overrides })
-  return { driver: another(), instanceId, signal, warnings, another, spec, specWithPort }
+  return { driver, instanceId, signal, warnings, another, spec, specWithPort }
 }
