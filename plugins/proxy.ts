@@ -63,6 +63,10 @@ async function mount(scope: FastifyInstance, proxy: CocoonProxy): Promise<void> 
   for (const method of METHODS) {
     if (!scope.supportedMethods.includes(method)) scope.addHttpMethod(method, { hasBody: true })
   }
+  // 3 addresses times 33 methods without a schema would drown the document.
+  scope.addHook('onRoute', (route) => {
+    route.schema = { ...route.schema, hide: true }
+  })
   scope.addHook('onRequest', (request, reply) => {
     reply.hijack()
     proxy.forward(request.raw, reply.raw, request.id)

@@ -10,6 +10,7 @@ import { authorityOf, Pools } from './pools.ts'
 import { createResolver, type Destination, type Resolve } from './resolve.ts'
 import type { RouteTable } from './target.ts'
 import { Tunnels } from './tunnels.ts'
+import { hasBody } from './upload.ts'
 
 export interface ProxyParts {
   readonly routes: RouteTable
@@ -59,7 +60,7 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
       }
       if (resolution.kind === 'redirect') answerRedirect(res, resolution.location)
       else answerProblem(req, res, resolution.error, instance)
-      drainRest(req, limits.lingerMs)
+      if (hasBody(req)) drainRest(req, limits.lingerMs)
     },
     close() {
       tunnels.closeAll()

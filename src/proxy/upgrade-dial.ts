@@ -44,9 +44,7 @@ export class UpgradeDial {
     const request = this.#send(to, fail)
     this.#request = request
     this.#forget = this.#proxy.tunnels.track(to.route, { end: () => fail(unreachable()) })
-    this.#client.once('close', () => {
-      if (this.#settle()) request.destroy()
-    })
+    this.#client.once('close', this.#onClientClose)
     const own = { prefix: to.prefix, authority: to.facts.authority, upstream: authorityOf(to.endpoint) }
     request.on('error', (error) => fail(upstreamError(error)))
     this.#countInterim(request, fail)
@@ -71,7 +69,7 @@ export class UpgradeDial {
     headers.push('Connection', 'Upgrade', 'Upgrade', this.#req.headers.upgrade ?? '')
     // RFC 6455 clients must be able to half-close: an end in one direction must not end the other.
     const socket = connect({ ...to.endpoint, allowHalfOpen: true, noDelay: true })
-    socket.on('error', () => socket.destroy()) // The request reports it; this one holds from birth on.
+    socket.on('error', destroySelf) // The request reports it; this one holds from birth on.
     this.#arm(limits.connectMs, fail)
     socket.once('connect', () => {
       if (!this.#settled) this.#arm(limits.headersMs, fail)
@@ -118,14 +116,24 @@ export class UpgradeDial {
     this.#timer = setTimeout(() => fail(upstreamTimeout()), delayMs)
   }
 
-  /** The first outcome counts. False = there was one before. */
+  readonly #onClientClose = (): void => {
+    if (this.#settle()) this.#request?.destroy()
+  }
+
+  /** The first outcome counts. False = there was one before. Leaves nothing on the client that would keep this alive. */
   #settle(): boolean {
     if (this.#settled) return false
     this.#settled = true
+    this.#client.off('close', this.#onClientClose)
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#forget()
     return true
   }
+}
+
+/** A function of its own: a closure would keep the whole dial alive as long as the tunnel. */
+function destroySelf(this: Socket): void {
+  this.destroy()
 }
 
 function switchingHead(req: IncomingMessage, headers: readonly string[]): string {

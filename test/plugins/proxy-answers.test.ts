@@ -179,6 +179,25 @@ test('a client of HTTP/1.0 gets a body without chunks that ends with the connect
   assert.ok(!/transfer-encoding/i.test(head), head)
 })
 
+test('a refused upload is read to its end, and the connection stays sound', async (t) => {
+  const { port } = await startProxyApp(t)
+  const size = 4_000_000
+  const upload = `POST /cocoons/nope/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}`
+  const text = await exchangeRaw(t, port, upload + get('/control'))
+  assert.ok(text.startsWith('HTTP/1.1 404 '), text.slice(0, 200))
+  assert.ok(text.includes('"plane":"control"'), text)
+})
+
+test('a refused upload that never ends is cut after the linger time', async (t) => {
+  const { port } = await startProxyApp(t, { limits: { lingerMs: 50 } })
+  const text = await exchangeRaw(
+    t,
+    port,
+    'POST /cocoons/nope/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx',
+  )
+  assert.ok(text.startsWith('HTTP/1.1 404 '), text)
+})
+
 test('an early answer to an upload reaches the client, and the connection stays sound', async (t) => {
   const { routes, port } = await startProxyApp(t)
   const backend = await cannedBackend(t, 'HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlate')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { RouteAnswer } from '../../src/proxy/target.ts'
 import { fieldOf, startEcho } from '../support/fixtures/proxy-echo.ts'
 import { HIVE_TOKEN, startProxyApp } from '../support/proxy-app.ts'
@@ -14,6 +15,29 @@ test('path mode strips the prefix and keeps path and query byte for byte', async
     assert.equal(answer.status, 200, path)
     assert.equal(seen.at(-1)?.url, path)
   }
+})
+
+test('P19 P25 any printable path and query reaches the cocoon byte for byte', async (t) => {
+  const { routes, port } = await startProxyApp(t)
+  const { seen, port: backend } = await startEcho(t)
+  routes.open('demo', backend)
+  const piece = fc.oneof(
+    fc.stringMatching(/^[!"$&-.:-~]$/),
+    fc.constantFrom('/', '%2f', '%20', '%e2%82%ac', '%252e', '%00'),
+  )
+  const path = fc
+    .array(piece, { maxLength: 40 })
+    .map((pieces) => `/${pieces.join('')}`)
+    .filter((text) => !/(?:^|[/\\]|%2f)\.\.(?:$|[/\\;]|%2f)/.test(text))
+  const query = fc.stringMatching(/^(?:\?[!"$-~]{0,40})?$/)
+  await fc.assert(
+    fc.asyncProperty(path, query, async (above, below) => {
+      const { status } = parseAnswer(await exchangeRaw(t, port, get(`/cocoons/demo${above}${below}`)))
+      assert.equal(status, 200)
+      assert.equal(seen.at(-1)?.url, above + below)
+    }),
+    { numRuns: 200 },
+  )
 })
 
 test('a route that keeps its prefix gets the whole path and no X-Forwarded-Prefix', async (t) => {
