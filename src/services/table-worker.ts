@@ -34,12 +34,20 @@ export interface TableReply {
   readonly rows?: readonly StoredRow[]
 }
 
+export type RefusalReason = 'locked' | 'lock_damaged' | 'newer' | 'damaged' | 'missing' | 'unusable'
+
 export interface TableStarted {
   readonly started: true
-  readonly refused: { readonly reason: 'locked' | 'newer' | 'damaged' | 'unusable'; readonly message: string } | null
+  readonly refused: { readonly reason: RefusalReason; readonly message: string } | null
 }
 
 export const SCHEMA_VERSION = 1
+
+// Primary result codes, sqlite.org/rescode.html.
+const BUSY = 5
+const FULL = 13
+/** CORRUPT, NOTADB */
+const DAMAGED: readonly number[] = [11, 26]
 
 interface Statements {
   readonly write: StatementSync
@@ -47,7 +55,13 @@ interface Statements {
   readonly load: StatementSync
 }
 
-if (parentPort) start(workerData as { directory: string })
+class Refused extends Error {
+  readonly reason: RefusalReason
+  constructor(reason: RefusalReason, message: string) {
+    super(message)
+    this.reason = reason
+  }
+}
 
 function start({ directory }: { directory: string }): void {
   const port = parentPort
@@ -55,7 +69,7 @@ function start({ directory }: { directory: string }): void {
   let lock: DatabaseSync | null = null
   try {
     lock = takeLock(join(directory, 'lock.db'))
-    const db = openTable(join(directory, 'hive.db'))
+    const db = openTable(join(directory, 'hive.db'), lock)
     port.postMessage({ started: true, refused: null } satisfies TableStarted)
     serve(db, lock)
   } catch (error) {
@@ -65,34 +79,28 @@ function start({ directory }: { directory: string }): void {
   }
 }
 
-class Refused extends Error {
-  readonly reason: 'locked' | 'newer' | 'damaged' | 'unusable'
-  constructor(reason: 'locked' | 'newer' | 'damaged' | 'unusable', message: string) {
-    super(message)
-    this.reason = reason
-  }
+function describe(error: unknown): { reason: RefusalReason; message: string } {
+  return { reason: isDamaged(error) ? 'damaged' : 'unusable', message: messageOf(error) }
 }
 
-function describe(error: unknown): { reason: 'damaged' | 'unusable'; message: string } {
-  const message = error instanceof Error ? error.message : String(error)
-  const damaged = /malformed|not a database|corrupt/i.test(message)
-  return { reason: damaged ? 'damaged' : 'unusable', message }
-}
-
-/** An exclusive transaction that is never ended: the kernel drops the file lock with the process, however it dies. */
+/**
+ * In exclusive locking mode the file lock outlives the transaction that took it, and the kernel drops it with the
+ * process, however that dies (sqlite.org/pragma.html#pragma_locking_mode).
+ */
 function takeLock(file: string): DatabaseSync {
   const lock = new DatabaseSync(file)
   try {
-    lock.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS lock (held INTEGER)')
+    lock.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS made (at TEXT); COMMIT')
     return lock
   } catch (error) {
     lock.close()
-    if (sqliteCode(error) === 5) throw new Refused('locked', 'another Hive uses this state directory')
+    if (sqliteCode(error) === BUSY) throw new Refused('locked', 'another Hive uses this state directory')
+    if (isDamaged(error)) throw new Refused('lock_damaged', `lock.db is damaged: ${messageOf(error)}`)
     throw error
   }
 }
 
-function openTable(file: string): DatabaseSync {
+function openTable(file: string, lock: DatabaseSync): DatabaseSync {
   const db = new DatabaseSync(file)
   db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=2000')
   const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
@@ -100,7 +108,11 @@ function openTable(file: string): DatabaseSync {
     throw new Refused('newer', `the service table has format ${version}, this Hive knows up to ${SCHEMA_VERSION}`)
   const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check']
   if (check !== 'ok') throw new Refused('damaged', `the service table is damaged: ${String(check)}`)
+  // A table that has vanished must not be mistaken for one that never was: every cocoon would be forgotten.
+  const made = lock.prepare('SELECT at FROM made').get() !== undefined
+  if (version === 0 && made) throw new Refused('missing', 'hive.db is missing or empty, but there has been one')
   if (version === 0) createSchema(db)
+  if (!made) lock.prepare('INSERT INTO made VALUES (?)').run(new Date().toISOString())
   return db
 }
 
@@ -126,7 +138,11 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
   }
   let waiting: TableRequest[] = []
   parentPort?.on('message', (request: TableRequest) => {
-    if (request.op === 'close') return close(db, lock, request.call)
+    if (request.op === 'close') {
+      commitGroup(db, statements, waiting)
+      waiting = []
+      return close(db, lock, request.call)
+    }
     if (request.op === 'load')
       return reply({ call: request.call, failure: null, rows: statements.load.all() as unknown as StoredRow[] })
     // The whole burst is delivered before the next immediate: that is the group.
@@ -134,7 +150,7 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
       setImmediate(() => {
         const group = waiting
         waiting = []
-        commitGroup(db, statements, group)
+        if (group.length > 0) commitGroup(db, statements, group)
       })
     }
   })
@@ -159,8 +175,8 @@ function transact(db: DatabaseSync, statements: Statements, group: readonly Tabl
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK')
     return {
-      kind: sqliteCode(error) === 13 ? 'full' : 'failed',
-      message: error instanceof Error ? error.message : String(error),
+      kind: sqliteCode(error) === FULL ? 'full' : 'failed',
+      message: messageOf(error),
     }
   }
 }
@@ -172,10 +188,18 @@ function apply(statements: Statements, request: TableRequest): void {
   statements.write.run(id, name, live, requestId, body, sealed)
 }
 
-/** Primary SQLite result code (sqlite.org/rescode.html): 5 = BUSY, 13 = FULL. */
+/** The primary SQLite result code; 0 = some other error. */
 function sqliteCode(error: unknown): number {
   const code = (error as { errcode?: unknown }).errcode
   return typeof code === 'number' ? code & 0xff : 0
+}
+
+function isDamaged(error: unknown): boolean {
+  return DAMAGED.includes(sqliteCode(error))
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function close(db: DatabaseSync, lock: DatabaseSync, call: number): void {
@@ -188,3 +212,6 @@ function close(db: DatabaseSync, lock: DatabaseSync, call: number): void {
 function reply(message: TableReply): void {
   parentPort?.postMessage(message)
 }
+
+// At the very end: classes and constants above exist only once the module has come this far.
+if (parentPort) start(workerData as { directory: string })

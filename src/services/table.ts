@@ -2,10 +2,11 @@ import { Worker } from 'node:worker_threads'
 import { HiveError } from '../errors.ts'
 import type { ServiceRow } from './record.ts'
 import { StateDirectoryError } from './state-directory.ts'
-import type { StoredRow, TableFailure, TableReply, TableRequest, TableStarted } from './table-worker.ts'
+import type { RefusalReason, StoredRow, TableFailure, TableReply, TableRequest, TableStarted } from './table-worker.ts'
 
 /** The service table on disk: one worker thread, one writer. A promise that resolves means the row is on the disk. */
 export interface ServiceTable {
+  /** @throws StateDirectoryError  a row cannot be read. */
   load(): Promise<readonly ServiceRow[]>
   /** @throws HIVE_STORE_FAILED, HIVE_STORE_FULL  nothing was written. */
   write(row: ServiceRow): Promise<void>
@@ -52,10 +53,12 @@ function started(worker: Worker, directory: string): Promise<void> {
 const ADVICE = {
   locked: 'Stop the other Hive, or give this one its own HIVE_STATE_DIR.',
   newer: 'Start the newer Hive again, or give this one its own HIVE_STATE_DIR.',
+  lock_damaged: 'It holds nothing of value: remove it while no Hive runs here.',
   damaged:
-    'Restore hive.db from a backup, or move it away: cocoons that still run are then listed as orphans, not lost.',
+    'Restore hive.db from a backup, or move it and lock.db away to begin anew: cocoons that still run become orphans.',
+  missing: 'Restore hive.db from a backup, or remove lock.db to begin anew: cocoons that still run become orphans.',
   unusable: 'See that the disk has room and that Hive may write there.',
-} as const
+} as const satisfies Record<RefusalReason, string>
 
 class WorkerTable implements ServiceTable {
   healthy = true
@@ -131,5 +134,9 @@ function encodeRow(row: ServiceRow): StoredRow {
 }
 
 function decodeRow(stored: StoredRow): ServiceRow {
-  return { ...(JSON.parse(stored.body) as Omit<ServiceRow, 'sealed'>), sealed: stored.sealed }
+  try {
+    return { ...(JSON.parse(stored.body) as Omit<ServiceRow, 'sealed'>), sealed: stored.sealed }
+  } catch (cause) {
+    throw new StateDirectoryError(`service ${stored.id} cannot be read. ${ADVICE.damaged}`, { cause })
+  }
 }
