@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { chmod, link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Secret } from '../secret.ts'
 
@@ -52,11 +52,15 @@ export async function openStateDirectory(options: StateDirectoryOptions): Promis
   return { path, instanceId, masterKey: decodeKey(key), token, tokenFile }
 }
 
-const newKey = () => randomBytes(32).toString('hex')
+const KEY_BYTES = 32
+const newKey = () => randomBytes(KEY_BYTES).toString('hex')
 const newToken = () => randomBytes(32).toString('base64url')
 
 function decodeKey(text: string): Buffer {
-  return Buffer.from(text, /^[0-9a-f]{64}$/i.test(text) ? 'hex' : 'base64')
+  const key = Buffer.from(text, /^[0-9a-f]{64}$/i.test(text) ? 'hex' : 'base64')
+  // Anything shorter would seal secrets with something that can be guessed.
+  if (key.length !== KEY_BYTES) throw new StateDirectoryError('HIVE_MASTER_KEY must be 32 bytes, as hex or base64')
+  return key
 }
 
 /** Reads a one-line file, making it first if it is missing: written aside, synced, then linked, so it is never half there. */
@@ -66,7 +70,8 @@ async function once(file: string, make: () => string, shape: RegExp): Promise<st
     if (shape.test(found)) return found
     throw new StateDirectoryError(`${file} is damaged: restore it from a backup, or remove it to have a new one made`)
   }
-  const aside = `${file}.${process.pid}.new`
+  // A name of its own: in containers two Hives may have one process id.
+  const aside = `${file}.${randomBytes(4).toString('hex')}.new`
   try {
     await writeSynced(aside, `${make()}\n`)
     await link(aside, file).catch((error: NodeJS.ErrnoException) => {
@@ -82,7 +87,9 @@ async function once(file: string, make: () => string, shape: RegExp): Promise<st
 
 async function readIfThere(file: string): Promise<string | null> {
   try {
-    return (await readFile(file, 'utf8')).trim()
+    const text = (await readFile(file, 'utf8')).trim()
+    if ((await stat(file)).mode & 0o077) await chmod(file, 0o600)
+    return text
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw new StateDirectoryError(`cannot read ${file}`, { cause: error })
@@ -90,7 +97,7 @@ async function readIfThere(file: string): Promise<string | null> {
 }
 
 async function writeSynced(file: string, text: string): Promise<void> {
-  const handle = await open(file, 'w', 0o600)
+  const handle = await open(file, 'wx', 0o600)
   try {
     await handle.writeFile(text)
     await handle.sync()
