@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
+import { type ApiDocument, completeDocument } from '../src/api/document.ts'
 import { KindSchema, ProblemSchema, ServiceSchema } from '../src/schemas.ts'
 
 export interface OpenApiOptions {
@@ -18,7 +19,7 @@ export default plugin(
           title: 'Hive',
           version: options.version,
           description:
-            'Spawns cocoons (containers or native processes) by kind, keeps them alive and serves each under its own address.',
+            'Spawns cocoons (containers or native processes) by kind, keeps them alive and serves each under its own address. The cocoons themselves answer below /cocoons/{name}/ with any method: what they say there is theirs, not described here.',
         },
         components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
         security: [{ token: [] }],
@@ -28,6 +29,12 @@ export default plugin(
           { name: 'health', description: 'Is Hive alive, is it ready' },
         ],
       },
+      transform: ({ schema, url }) => ({
+        schema: url.startsWith('/cocoons/') ? { ...schema, hide: true } : schema,
+        url,
+      }),
+      transformObject: (document) =>
+        'openapiObject' in document ? completeDocument(document.openapiObject as ApiDocument) : document.swaggerObject,
       refResolver: { buildLocalReference: (json, _base, _fragment, at) => String(json['$id'] ?? `schema-${at}`) },
     })
   },

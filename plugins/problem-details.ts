@@ -24,6 +24,11 @@ export default plugin(
   { name: 'problem-details' },
 )
 
+/** Fastify's `frameworkErrors`: what its router refuses before any route, hook or error handler has a say. */
+export function answerFrameworkError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  sendProblem(request, reply, toHiveError(error))
+}
+
 function sendProblem(request: FastifyRequest, reply: FastifyReply, error: HiveError): FastifyReply {
   if (error.status >= 500) request.log.warn({ err: error, code: error.code }, 'answered with an error')
   if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS))

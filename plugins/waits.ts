@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import plugin from 'fastify-plugin'
 import { HiveError } from '../src/errors.ts'
-import { plainName } from '../src/services/names.ts'
+import { isServiceName, NAME_RULE, plainName } from '../src/services/names.ts'
 import type { ServiceRow } from '../src/services/record.ts'
 import { isOver, type WaitFor } from '../src/services/waiting.ts'
 
@@ -9,6 +9,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /**
      * The service a request names, also as `cocoons:<name>`.
+     * @throws HIVE_REQUEST_INVALID  no service can have such a name.
      * @throws HIVE_SERVICE_UNKNOWN  none, or `id` is another's.
      */
     findService(name: string, id?: string): ServiceRow
@@ -23,11 +24,13 @@ declare module 'fastify' {
 
 export default plugin(
   async (app: FastifyInstance) => {
-    app.decorate('findService', (name: string, id?: string) => {
-      const current = app.services.byName(plainName(name))
+    app.decorate('findService', (given: string, id?: string) => {
+      const name = plainName(given)
+      if (!isServiceName(name)) throw new HiveError('HIVE_REQUEST_INVALID', `a service name ${NAME_RULE}`)
+      const current = app.services.byName(name)
       // A name may have passed on: the id still finds the service that had it before.
       const row = id === undefined || current?.record.id === id ? current : app.services.byId(id)
-      if (row === null || row.record.name !== plainName(name))
+      if (row === null || row.record.name !== name)
         throw new HiveError('HIVE_SERVICE_UNKNOWN', 'GET /services lists the services there are')
       return row
     })

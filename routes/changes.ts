@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HiveError } from '../src/errors.ts'
-import { ChangeQuery, NameParams, problems, ServiceRef } from '../src/schemas.ts'
+import { ChangeHeaders, ChangeQuery, NameParams, problems, ServiceRef } from '../src/schemas.ts'
 import type { ServiceRow } from '../src/services/record.ts'
 import type { IntentRequest } from '../src/services/step.ts'
 import { isOver, type WaitFor } from '../src/services/waiting.ts'
@@ -27,6 +27,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['services'],
       params: NameParams,
       querystring: ChangeQuery,
+      headers: ChangeHeaders,
       response: { 200: ServiceRef, 202: ServiceRef, ...problems(404, 409, 410, 412, 429, 507) },
     }
     app.post(`/services/:name/${verb}`, { schema }, async (request, reply) => {

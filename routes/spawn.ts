@@ -1,6 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HiveError } from '../src/errors.ts'
 import { problems, ServiceRef, SpawnBody, SpawnQuery } from '../src/schemas.ts'
+import { plainName } from '../src/services/names.ts'
+import type { SpawnRequest } from '../src/services/spawn.ts'
 import { isHopeless, isReady } from '../src/services/waiting.ts'
 
 const RETRY_AFTER_S = 1
@@ -18,8 +20,7 @@ const schema = {
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.post('/spawn', { schema }, async (request, reply) => {
-    const { kind, name, request_id: requestId, setup_token: setupToken, environment, labels } = request.body
-    const spawned = await app.supervisor.spawn({ kind, name, requestId, setupToken, environment, labels })
+    const spawned = await app.supervisor.spawn(readBody(request.body))
     let row = spawned.row
     if (request.query.wait === 'ready')
       row = await app.waitFor(request, row, { for: 'ready', ms: (request.query.timeout_s ?? 60) * 1000 })
@@ -34,6 +35,11 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     if (request.query.wait === 'ready') reply.header('retry-after', String(RETRY_AFTER_S))
     return reply.status(202).send(service)
   })
+}
+
+function readBody(body: SpawnBody): SpawnRequest {
+  const { kind, name, request_id: requestId, setup_token: setupToken, environment, labels } = body
+  return { kind, name: name === undefined ? name : plainName(name), requestId, setupToken, environment, labels }
 }
 
 export default routes

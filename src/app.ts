@@ -5,7 +5,7 @@ import auth from '../plugins/auth.ts'
 import hostGuard from '../plugins/host-guard.ts'
 import kinds from '../plugins/kinds.ts'
 import openapi from '../plugins/openapi.ts'
-import problemDetails from '../plugins/problem-details.ts'
+import problemDetails, { answerFrameworkError } from '../plugins/problem-details.ts'
 import proxy from '../plugins/proxy.ts'
 import runners from '../plugins/runners.ts'
 import services from '../plugins/services.ts'
@@ -44,6 +44,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     // Lifecycle changes are logged, requests are not: a proxy would log little else.
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
+    frameworkErrors: answerFrameworkError,
   }) as unknown as FastifyInstance
   await app.register(problemDetails)
   await app.register(hostGuard, { config })

@@ -101,6 +101,13 @@ export const ChangeQuery = Type.Object(
   closed,
 )
 
+/** Not closed: a request has further header fields. */
+export const ChangeHeaders = Type.Object({
+  'if-match': Type.Optional(
+    Type.String({ maxLength: 1024, description: 'Change it only if this is still its ETag (RFC 9110 §13.1.1).' }),
+  ),
+})
+
 export const DeleteQuery = Type.Object(
   {
     id,

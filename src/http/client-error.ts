@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { HiveError } from '../errors.ts'
 import { problemDocument } from '../problem.ts'
@@ -21,6 +22,20 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
   }
   socket.end(problemBytes(clientError(error.code ?? '')))
   setTimeout(() => socket.destroy(), FLUSH_MS).unref()
+}
+
+/** Answers an `Expect` other than `100-continue` (RFC 9110 §10.1.1), of which Node itself says only the number. */
+export function answerExpectation(_req: IncomingMessage, res: ServerResponse): void {
+  const error = new HiveError('HIVE_EXPECTATION_FAILED', 'The only expectation Hive knows is 100-continue.')
+  const body = JSON.stringify(problemDocument(error, randomUUID()))
+  res.writeHead(error.status, {
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    connection: 'close',
+  })
+  res.end(body)
 }
 
 function clientError(code: string): HiveError {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerOptions } from 'node:http'
 import { isUpgrade } from '../proxy/handshake.ts'
-import { answerClientError } from './client-error.ts'
+import { answerClientError, answerExpectation } from './client-error.ts'
 import type { HostConfig } from './host-names.ts'
 import { rewriteHostMode, targetReader } from './request-target.ts'
 
@@ -46,6 +46,7 @@ export function serverOptions(config: HostConfig): HiveServerOptions {
 /** What can only be set on a server that exists. Without it the fields beyond 2,000 would vanish unseen. */
 export function hardenServer(server: Server): void {
   server.maxHeadersCount = 0
+  server.on('checkExpectation', answerExpectation)
 }
 
 /** For a listener that Fastify does not make. */

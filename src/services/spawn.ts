@@ -1,6 +1,6 @@
 import { type FieldProblem, HiveError } from '../errors.ts'
 import type { KindSpec, RunnerConfig } from '../kinds/kind.ts'
-import { fqnOf, isServiceName } from './names.ts'
+import { fqnOf, isServiceName, NAME_RULE } from './names.ts'
 import type { ServiceRecord, ServiceRow } from './record.ts'
 import { newCocoonSecret, type Vault } from './vault.ts'
 
@@ -27,11 +27,7 @@ export interface KindRules {
  */
 export function checkSpawn(request: SpawnRequest, kind: KindSpec, rules: KindRules): void {
   const fields: FieldProblem[] = []
-  if (request.name !== undefined && !isServiceName(request.name))
-    fields.push({
-      pointer: '/name',
-      detail: 'must be 1-56 of a-z, 0-9 and -, begin and end with a letter or digit, without --',
-    })
+  if (request.name !== undefined && !isServiceName(request.name)) fields.push({ pointer: '/name', detail: NAME_RULE })
   for (const name of Object.keys(request.environment ?? {})) {
     if (!rules.acceptsEnvironment(kind.config, name))
       fields.push({

@@ -1,3 +1,4 @@
+import { HiveError } from '../errors.ts'
 import type { Route, RouteAnswer, RouteTable } from '../proxy/target.ts'
 import { isEnded, type ServiceProgress, type ServiceRecord, type ServiceRow, type ServiceState } from './record.ts'
 
@@ -136,16 +137,19 @@ export class ServiceView implements RouteTable {
     }
   }
 
-  /** By created_at, then id. @param cursor  what the page before gave; a foreign one starts from the beginning. */
+  /**
+   * By created_at, then id.
+   * @param cursor  what the page before gave.
+   * @throws HIVE_REQUEST_INVALID  the cursor is none of ours.
+   */
   list(filter: ServiceFilter, limit: number, cursor: string | null): Page {
     this.#sorted ??= [...this.#rows.values()].sort(byAge)
-    const after = cursor === null ? '' : Buffer.from(cursor, 'base64url').toString('utf8')
+    const after = cursor === null ? '' : readCursor(cursor)
     const services: ServiceRecord[] = []
     let last: ServiceRow | null = null
     for (const row of this.#sorted) {
       if (ageKey(row) <= after || !matches(row, filter)) continue
-      if (services.length === limit && last)
-        return { services, nextCursor: Buffer.from(ageKey(last)).toString('base64url') }
+      if (services.length === limit && last) return { services, nextCursor: writeCursor(last) }
       services.push(this.present(row))
       last = row
     }
@@ -208,6 +212,16 @@ function withSlash(origin: string | null): string | null {
 
 function ageKey(row: ServiceRow): string {
   return `${row.record.created_at} ${row.record.id}`
+}
+
+function writeCursor(last: ServiceRow): string {
+  return Buffer.from(ageKey(last)).toString('base64url')
+}
+
+function readCursor(cursor: string): string {
+  const key = Buffer.from(cursor, 'base64url').toString('latin1')
+  if (/^\d{4}-\d\d-\d\dT[\d:.]+Z [\x21-\x7e]+$/.test(key)) return key
+  throw new HiveError('HIVE_REQUEST_INVALID', 'cursor must be the next_cursor of the page before')
 }
 
 function byAge(left: ServiceRow, right: ServiceRow): number {
