@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import auth from '../plugins/auth.ts'
+import cors from '../plugins/cors.ts'
 import hostGuard from '../plugins/host-guard.ts'
 import kinds from '../plugins/kinds.ts'
 import openapi from '../plugins/openapi.ts'
@@ -48,6 +49,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   }) as unknown as FastifyInstance
   await app.register(problemDetails)
   await app.register(hostGuard, { config })
+  await app.register(cors, { config })
   await app.register(auth, { token: state.token, required: config.auth })
   await app.register(kinds, { kinds: config.kinds })
   await app.register(runners, { config, instanceId: state.instanceId, drivers: parts.drivers })
