@@ -22,6 +22,8 @@ declare module 'fastify' {
   }
 }
 
+const RETRY_AFTER_S = 5
+
 export default plugin(
   async (app: FastifyInstance) => {
     app.decorate('findService', (given: string, id?: string) => {
@@ -49,8 +51,15 @@ export default plugin(
       }
     })
     const closing = new AbortController()
-    app.decorate('closing', closing.signal)
-    app.addHook('preClose', async () => closing.abort())
+    const begin = () => closing.abort()
+    app.decorate('closing', closing.signal).decorate('beginClosing', begin)
+    app.addHook('preClose', async () => begin())
+    // Connections that are kept alive still bring requests then.
+    app.addHook('onRequest', (_request, reply, done) => {
+      if (!closing.signal.aborted) return done()
+      reply.header('connection', 'close')
+      return done(new HiveError('HIVE_SHUTTING_DOWN', 'try again when Hive is back', { retryAfterS: RETRY_AFTER_S }))
+    })
   },
   { name: 'waits', dependencies: ['services'] },
 )
@@ -59,5 +68,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Aborts when Hive begins to shut down: long answers end then. */
     closing: AbortSignal
+    /** Ends long answers and refuses further requests; closing the app begins with it. */
+    beginClosing(): void
   }
 }

@@ -46,6 +46,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     frameworkErrors: answerFrameworkError,
+    // Fastify's own answer to requests that come while it closes is no problem document: ours is in plugins/waits.ts.
+    return503OnClosing: false,
   }) as unknown as FastifyInstance
   await app.register(problemDetails)
   await app.register(hostGuard, { config })

@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { readConfig } from './config.ts'
 import { createLogger } from './logging.ts'
+import { stopAll } from './services/shutdown.ts'
 import { openStateDirectory, type StateDirectory, StateDirectoryError } from './services/state-directory.ts'
 import { openServiceTable } from './services/table.ts'
 import type { HiveConfig } from './settings.ts'
@@ -14,6 +15,10 @@ const EXIT_CONFIG = 78
 const EXIT_STATE = 73
 const EXIT_CRASH = 70
 const SHUTDOWN_MS = 10_000
+/** Of that, what HIVE_STOP_ON_EXIT gives its cocoons, */
+const STOP_ALL_MS = 8_000
+/** and when connections that are still open are cut. */
+const CUT_MS = 9_000
 
 /**
  * Runs Hive until a signal ends it.
@@ -31,12 +36,12 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   const log = createLogger(config)
   crashOnly(log)
   try {
-    const stop = untilSignal(log)
+    const stop = untilSignal(config, log)
     const { app, state } = await open(config, log)
     await listen(app, config)
     sayStarted(app, { config, state, log })
     const signal = await stop
-    await close(app, log, signal)
+    await close(app, { config, log, signal })
     return 0
   } catch (error) {
     if (!(error instanceof StateDirectoryError)) throw error
@@ -91,27 +96,46 @@ function sayStarted(app: FastifyInstance, parts: { config: HiveConfig; state: St
 }
 
 /** Resolves with the first TERM or INT; a second one exits at once, whatever is still going on. */
-function untilSignal(log: Logger): Promise<NodeJS.Signals> {
+function untilSignal(config: HiveConfig, log: Logger): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let asked = false
     const onSignal = (signal: NodeJS.Signals) => {
       if (asked) exitNow(128 + (signal === 'SIGINT' ? 2 : 15))
       asked = true
-      log.info({ signal }, 'shutting down; cocoons live on')
+      log.info({ signal }, config.stopOnExit ? 'shutting down with all cocoons' : 'shutting down; cocoons live on')
       resolve(signal)
     }
     process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
   })
 }
 
-async function close(app: FastifyInstance, log: Logger, signal: NodeJS.Signals): Promise<void> {
+interface Closing {
+  readonly config: HiveConfig
+  readonly log: Logger
+  readonly signal: NodeJS.Signals
+}
+
+async function close(app: FastifyInstance, { config, log, signal }: Closing): Promise<void> {
   const late = setTimeout(() => {
     log.error({ signal }, 'shutting down took too long')
     exitNow(EXIT_CRASH)
   }, SHUTDOWN_MS)
+  // A client that neither sends nor reads on would hold the listener open.
+  const cut = setTimeout(() => {
+    for (const server of [app.server, app.dataPlane]) server?.closeAllConnections()
+  }, CUT_MS)
+  app.beginClosing()
+  if (config.stopOnExit) await stopCocoons(app, log)
   await app.close()
+  clearTimeout(cut)
   clearTimeout(late)
   log.info('Hive has stopped')
+}
+
+async function stopCocoons(app: FastifyInstance, log: Logger): Promise<void> {
+  const parts = { view: app.services, supervisor: app.supervisor, log }
+  const left = await stopAll(parts, AbortSignal.timeout(STOP_ALL_MS))
+  if (left.length > 0) log.warn({ services: left }, 'not stopped in time; the next start goes on stopping them')
 }
 
 /** What nobody caught leaves Hive in a state that nobody checked: it ends, and the next start picks up from the table. */
