@@ -14,6 +14,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 project=$(dirname "$here")
 dir=${HIVE_ENGINES_DIR:-/var/tmp/hive-engines}
 rootless_user=${HIVE_ENGINES_USER:-hive-engines}
+# Network names and subnets go by the directory, so that two sets of engines can stand side by side.
+number=$(($(printf %s "$dir" | cksum | cut -d' ' -f1) % 256))
 registry_user=hive
 registry_password=hive-test-password
 

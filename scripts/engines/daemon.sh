@@ -22,7 +22,7 @@ daemon() {
 is_running() {
   local pid
   pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] || return 1
-  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$2"
+  { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "$2"
 }
 
 # end PIDFILE MARK SECONDS : TERM, then KILL after SECONDS.
@@ -46,7 +46,7 @@ end_left_over() {
   for entry in /proc/[0-9]*; do
     pid=${entry#/proc/}
     [ "$pid" != $$ ] && [ "$pid" != "$BASHPID" ] || continue
-    if tr '\0' '\n' <"$entry/cmdline" 2>/dev/null | grep -qF -- "$1"; then
+    if { tr '\0' '\n' <"$entry/cmdline"; } 2>/dev/null | grep -qF -- "$1"; then
       kill -KILL "$pid" 2>/dev/null || true
     fi
   done

@@ -1,7 +1,7 @@
 # A private dockerd with its own socket, data, containerd namespace and bridge. Sourced by ../engines.sh.
 
 docker_socket=$dir/docker/docker.sock
-docker_bridge=hive-docker0
+docker_bridge=hive-docker$number
 
 docker_cli() { docker --host "unix://$docker_socket" "$@"; }
 
@@ -15,7 +15,7 @@ docker_up() {
   # Own containerd namespaces: with a system containerd on the host, dockerd would share that daemon.
   daemon "$dir/docker/dockerd.pid" "$dir/docker/dockerd.log" dockerd --host "unix://$docker_socket" \
     --data-root "$dir/docker/data" --exec-root "$dir/docker/exec" --pidfile "$dir/docker/own.pid" \
-    --bridge "$docker_bridge" --default-address-pool base=172.31.224.0/20,size=26 \
+    --bridge "$docker_bridge" --default-address-pool "base=10.232.$number.0/24,size=28" \
     --containerd-namespace hive-engines --containerd-plugins-namespace hive-engines-plugins \
     --shutdown-timeout 2 --log-level warn
   wait_for 30 docker_answers || die "dockerd did not start: $(tail -n 3 "$dir/docker/dockerd.log")"
@@ -24,7 +24,7 @@ docker_up() {
 make_bridge() {
   if ip link show "$docker_bridge" >/dev/null 2>&1; then return; fi
   ip link add "$docker_bridge" type bridge
-  ip addr add 172.31.240.1/24 dev "$docker_bridge"
+  ip addr add "10.230.$number.1/24" dev "$docker_bridge"
   ip link set "$docker_bridge" up
 }
 

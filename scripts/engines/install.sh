@@ -9,7 +9,7 @@ require_root_on_debian() {
 
 # package:file that proves it is there
 packages='docker.io:dockerd podman:podman runc:runc containernetworking-plugins:/usr/lib/cni/bridge
-netavark:/usr/lib/podman/netavark catatonit:/usr/libexec/podman/catatonit busybox-static:busybox
+netavark:/usr/lib/podman/netavark catatonit:catatonit busybox-static:busybox
 docker-registry:docker-registry uidmap:newuidmap slirp4netns:slirp4netns iptables:iptables iproute2:ip curl:curl
 util-linux:flock'
 
@@ -34,6 +34,8 @@ install_packages() {
   # The package lists may be there already; fetching them is the slow part.
   # shellcheck disable=SC2086
   apt_install $missing || { apt-get update -qq && apt_install $missing; } || die "apt-get could not install: $missing"
+  # Debian 13 has the docker command in a package of its own, Debian 12 in docker.io.
+  command -v docker >/dev/null || apt_install docker-cli || die 'apt-get could not install docker-cli'
   have_everything || die "still missing after apt-get: $(missing_packages | tr '\n' ' ')"
 }
 

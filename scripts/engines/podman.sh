@@ -27,7 +27,14 @@ volume_path = "$home/volumes"
 [network]
 network_backend = "netavark"
 network_config_dir = "$home/networks"
-default_subnet = "10.231.88.0/24"
+END
+  # The default network with a bridge of its own; `podman0` may be the host's.
+  mkdir -p "$home/networks"
+  cat >"$home/networks/podman.json" <<END
+{"name": "podman", "id": "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9", "driver": "bridge",
+ "network_interface": "hive-podman$number", "created": "2026-01-01T00:00:00Z",
+ "subnets": [{"subnet": "10.231.$number.0/24", "gateway": "10.231.$number.1"}],
+ "ipv6_enabled": false, "internal": false, "dns_enabled": false, "ipam_options": {"driver": "host-local"}}
 END
   # Root reads graphroot, an ordinary user rootless_storage_path.
   printf '[storage]\ndriver = "%s"\ngraphroot = "%s"\nrootless_storage_path = "%s"\nrunroot = "%s"\n' \
@@ -60,6 +67,7 @@ podman_down() {
   end "$dir/podman/service.pid" "$podman_socket" 10
   end_left_over "$dir/podman/run/"
   rm -f "$podman_socket"
+  ip link delete "hive-podman$number" 2>/dev/null || true
 }
 
 rootless_cli() {

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { inspect } from 'node:util'
 import {
   type CredentialSearch,
   findCredentials,
@@ -26,6 +27,18 @@ async function authFile(t: TestContext, content: unknown): Promise<string> {
 
 function search(files: readonly string[], overrides: Partial<CredentialSearch> = {}): CredentialSearch {
   return { files, isNamed: false, runCredentialHelper: null, onWarning: () => {}, ...overrides }
+}
+
+/** Puts `docker-credential-hive-test` first on the path for the time of the test. */
+async function helperOnPath(t: TestContext, script: string): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'hive-helper-'))
+  const before = process.env['PATH']
+  await writeFile(join(directory, 'docker-credential-hive-test'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  process.env['PATH'] = `${directory}:${before}`
+  t.after(async () => {
+    process.env['PATH'] = before
+    await rm(directory, { recursive: true, force: true })
+  })
 }
 
 describe('registry credentials', () => {
@@ -141,6 +154,27 @@ describe('registry credentials', () => {
 })
 
 describe('a credential helper', () => {
+  it('is asked by stdin and answers by stdout', async (t) => {
+    await helperOnPath(t, 'read registry; echo "{\\"Username\\":\\"ann\\",\\"Secret\\":\\"for $registry\\"}"')
+    const login = await runCredentialHelper('hive-test', 'r.io:5000', signal)
+    assert.deepEqual(login, { username: 'ann', secret: 'for r.io:5000' })
+  })
+
+  it('that has nothing for the registry answers null', async (t) => {
+    await helperOnPath(t, 'echo "credentials not found in native keychain"; exit 1')
+    assert.equal(await runCredentialHelper('hive-test', 'r.io', signal), null)
+  })
+
+  it('that fails is an error without a word of what it printed', async (t) => {
+    for (const script of ['echo planted; exit 3', 'echo planted >&2; exit 3', 'echo "{\\"Secret\\": planted"']) {
+      await helperOnPath(t, script)
+      await assert.rejects(runCredentialHelper('hive-test', 'r.io', signal), (error: Error) => {
+        assert.doesNotMatch(inspect(error, { depth: 8, showHidden: true }), /planted/)
+        return true
+      })
+    }
+  })
+
   it('whose name is none is not run', async () => {
     await assert.rejects(runCredentialHelper('../x', 'r.io', signal), /its name is not one/)
     await assert.rejects(runCredentialHelper('a b', 'r.io', signal), /its name is not one/)

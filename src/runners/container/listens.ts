@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { endianness } from 'node:os'
 import type { PortBinding } from '../driver.ts'
 
 /** A container's process as the host sees it. The start time proves that the pid is still the same process. */
@@ -67,11 +68,11 @@ export function listeners(table: string, port: number): readonly string[] {
     .map(([, local = '']) => local.slice(0, -suffix.length))
 }
 
-/** Addresses are in host byte order, four bytes at a time: 127.0.0.1 is 0100007F on little-endian machines. */
-function isLoopback(address: string): boolean {
-  const lastWord = address.slice(-8)
+/** Addresses stand in host byte order, four bytes at a time: 127.0.0.1 is 0100007F on little-endian machines. */
+export function isLoopback(address: string): boolean {
+  const word = address.slice(-8)
   const isV4 = address.length === 8 || /^0{16}(?:FFFF0000|0000FFFF)/.test(address)
-  if (isV4) return lastWord.endsWith('7F') || (lastWord.startsWith('7F') && lastWord !== '00000000')
+  if (isV4) return (endianness() === 'LE' ? word.slice(6) : word.slice(0, 2)) === '7F'
   return /^0{24}(?:01000000|00000001)$/.test(address)
 }
 
