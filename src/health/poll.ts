@@ -7,7 +7,7 @@ const LIMIT_MS = 200
 /**
  * Asks until the answer is yes. The first waits are short, because most workers are ready within a tenth of a second
  * and the wait is part of every spawn; they grow to the 200 ms at which an unready cocoon is probed (design 5).
- * @throws the signal's reason when it aborts first.
+ * @throws AbortError  the signal aborted first.
  */
 export async function pollUntil(ask: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
   for (let waitMs = FIRST_MS; !(await ask()); waitMs = Math.min(LIMIT_MS, waitMs * FACTOR)) {

@@ -60,7 +60,8 @@ export class ServiceActor {
   wake(): void {
     if (this.#closed) return
     const action = nextAction(this.#row)
-    const key = `${action} ${this.#row.record.attempt}`
+    const { attempt } = this.#row.record
+    const key = `${action} ${attempt}${this.#row.intent.volumes ? ' volumes' : ''}`
     if (this.#running) {
       if (this.#running.key !== key) this.#running.abort.abort(new Error('something else is to be done now'))
       return
@@ -68,6 +69,16 @@ export class ServiceActor {
     if (this.#retry) clearTimeout(this.#retry)
     this.#retry = null
     if (action !== 'none') this.#start(action, key)
+  }
+
+  /**
+   * Runs `work` if nothing is to be done, and lets no change happen meanwhile: what it does to the runner cannot meet a
+   * launch that begins at the same time.
+   */
+  whileAtRest(work: (row: ServiceRow) => Promise<void>): Promise<void> {
+    const done = this.#changes.then(() => (nextAction(this.#row) === 'none' ? work(this.#row) : undefined))
+    this.#changes = done.catch(() => undefined) // the caller gets the error; the queue goes on
+    return done
   }
 
   /** Ends the running action and waits for it. What it was doing to the cocoon is picked up from the table later. */

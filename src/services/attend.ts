@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { pollUntil } from '../health/poll.ts'
 import { type ExitStatus, LaunchRefused, type RunnerHandle, RunnerUnreachable } from '../runners/driver.ts'
+import { Backoff } from './backoff.ts'
 import { isBindable } from './bindable.ts'
 import type { ActionContext } from './context.ts'
-import { movePorts } from './launch.ts'
+import { canMovePorts, movePorts } from './launch.ts'
 import { inspectSurely, persist, say } from './trouble.ts'
 
 /** Two denials by the same engine, this far apart, prove a loss (design 5). */
@@ -32,7 +33,11 @@ export async function awaitReady(context: ActionContext, signal: AbortSignal): P
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof LaunchRefused)) throw error
-    await relaunchElsewhere(context, handle, { error, signal })
+    if (await relaunchElsewhere(context, handle, { error, signal })) return
+    const { stopGraceMs } = context.row().config
+    await persist(context, () => context.driver.stop(handle, stopGraceMs, signal), { signal })
+    const detail = `${error.message}, and it cannot be exchanged`
+    await context.observe(record.attempt, { type: 'not_ready', exit: null, detail })
   }
 }
 
@@ -64,8 +69,11 @@ async function conclude(
     await context.observe(attempt, { type: 'ready' })
   } else if (seen.type === 'end') {
     const stolen = await lostItsPort(context, seen.exit)
-    if (stolen) await relaunchElsewhere(context, handle, { error: stolen, signal })
-    else await reportEnd(context, { attempt, exit: seen.exit })
+    if (stolen && (await relaunchElsewhere(context, handle, { error: stolen, signal }))) return
+    await reportEnd(context, { attempt, exit: seen.exit })
+  } else if (await listensNow(context, handle, signal)) {
+    // The runner was away while the time ran out: that is not the cocoon's fault.
+    await conclude(context, handle, { seen: { type: 'ready' }, signal })
   } else {
     await giveUp(context, handle, signal)
   }
@@ -84,17 +92,18 @@ async function ended(context: ActionContext, handle: RunnerHandle, signal: Abort
 }
 
 async function listening(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<Seen> {
-  const binding = context.row().leases[0]
-  if (!binding) return { type: 'ready' }
-  await pollUntil(() => persist(context, () => context.driver.listens(handle, binding, signal), { signal }), signal)
+  await pollUntil(() => listensNow(context, handle, signal), signal)
   return { type: 'ready' }
 }
 
+async function listensNow(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<boolean> {
+  const binding = context.row().leases[0]
+  return !binding || persist(context, () => context.driver.listens(handle, binding, signal), { signal })
+}
+
+/** No clock is asked: an engine's may differ from Hive's. After a restart of Hive the time begins anew. */
 async function tooLate(context: ActionContext, signal: AbortSignal): Promise<Seen> {
-  const { started_at } = context.row().record
-  const since = Date.parse(started_at ?? context.row().attemptAt)
-  const leftMs = since + context.row().config.readyTimeoutMs - context.parts.clock.now().getTime()
-  await delay(Math.max(0, leftMs), undefined, { signal })
+  await delay(context.row().config.readyTimeoutMs, undefined, { signal })
   return { type: 'late' }
 }
 
@@ -121,12 +130,11 @@ async function relaunchElsewhere(
   context: ActionContext,
   handle: RunnerHandle,
   { error, signal }: { readonly error: LaunchRefused; readonly signal: AbortSignal },
-): Promise<void> {
-  const { attempt } = context.row().record
+): Promise<boolean> {
+  if (!canMovePorts(context, error)) return false
+  // As it is, a second start of this attempt would only adopt it.
   await persist(context, () => context.driver.remove(handle, { volumes: false }, signal), { signal })
-  if (await movePorts(context, error)) return
-  const detail = `${error.message}, and it cannot be exchanged`
-  await context.observe(attempt, { type: 'not_ready', exit: null, detail })
+  return movePorts(context, error)
 }
 
 /** Says hello to a cocoon that may have been adopted: what the table believes is compared with what is there. */
@@ -158,15 +166,19 @@ async function waitForEnd(
   handle: RunnerHandle,
   signal: AbortSignal,
 ): Promise<ExitStatus | null> {
+  const backoff = new Backoff(500, 30_000)
   for (;;) {
     try {
       const exit = await context.driver.wait(handle, signal)
       if (exit) return exit
       if (await isProvenGone(context, handle, signal)) return null
+      backoff.reset()
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof RunnerUnreachable)) throw error
       await say(context, error)
+      // It may answer everything else and still break off each wait.
+      await backoff.wait(signal)
       await greet(context, handle, signal)
     }
   }

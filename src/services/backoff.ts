@@ -21,7 +21,7 @@ export class Backoff {
     this.#waits = 0
   }
 
-  /** @throws the signal's reason when it aborts first. */
+  /** @throws AbortError  the signal aborted first. */
   async wait(signal: AbortSignal): Promise<void> {
     await delay(this.next(), undefined, { signal })
   }

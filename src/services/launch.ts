@@ -1,71 +1,91 @@
+import { isHiveError } from '../errors.ts'
 import { type Launched, LaunchRefused } from '../runners/driver.ts'
 import type { ActionContext } from './context.ts'
 import { launchSpec } from './launch-spec.ts'
 import { launchDeadline, orReject } from './prepare.ts'
 import type { PortLease } from './record.ts'
+import { PORT_MOVES } from './transition.ts'
 import { persist } from './trouble.ts'
-
-/** How often a launch is moved to another port because a stranger took the one it was given. */
-const PORT_MOVES = 3
 
 /** Starts the cocoon of the current attempt, or adopts it if an earlier try got that far. */
 export async function launch(context: ActionContext, signal: AbortSignal): Promise<void> {
   const { attempt } = context.row().record
   await orReject(context, signal, async () => {
-    for (let moves = 0; ; moves++) {
-      try {
-        const { launched, startMs } = await start(context, signal)
-        const { handle, endpoint, pid, containerId, startedAt, createMs } = launched
-        await context.observe(attempt, {
-          type: 'launched',
-          handle,
-          endpoint,
-          pid,
-          containerId,
-          startedAt,
-          createMs,
-          startMs,
-        })
-        return
-      } catch (error) {
-        if (moves >= PORT_MOVES || !(await movePorts(context, error))) throw error
-      }
-    }
+    const { launched, startMs } = await startSomewhere(context, signal)
+    const { handle, endpoint, pid, containerId, startedAt, createMs } = launched
+    const facts = { handle, endpoint, pid, containerId, startedAt, createMs, startMs }
+    await context.observe(attempt, { type: 'launched', ...facts })
   })
 }
 
-/** Exchanges chosen ports for others, if a lost port is what went wrong. False = nothing to exchange. */
+/** Exchanges chosen ports for others, if a lost port is what went wrong. False = there is nothing to exchange any more. */
 export async function movePorts(context: ActionContext, error: unknown): Promise<boolean> {
-  const { leases, handle, record, config } = context.row()
+  if (!canMovePorts(context, error)) return false
+  const { leases, record } = context.row()
+  const moved = otherPorts(context)
+  if (moved === null) return false
+  const numbers = moved.map(({ hostPort }) => hostPort)
+  context.log.warn({ attempt: record.attempt, ports: numbers }, 'a port was taken: using others')
+  // The old ones are given back only when the new ones are durable, or a later attempt could meet somebody on them.
+  let given = moved
+  try {
+    const { outcome } = await context.observe(record.attempt, { type: 'ports', leases: moved })
+    if (outcome === 'changed') given = leases
+    return outcome === 'changed'
+  } finally {
+    context.parts.ports.discard(given)
+  }
+}
+
+export function canMovePorts(context: ActionContext, error: unknown): boolean {
+  const { leases, handle, config, portMoves } = context.row()
   const stolen = error instanceof LaunchRefused && error.reason === 'port'
   // An old container has its ports built in: only ?recreate=true can give it others.
   const bound = config.runner !== 'script' && handle !== null
-  if (!stolen || bound || leases.every(({ fixed }) => fixed)) return false
-  context.parts.ports.discard(leases)
+  return stolen && !bound && portMoves < PORT_MOVES && leases.some(({ fixed }) => !fixed)
+}
+
+function otherPorts(context: ActionContext): readonly PortLease[] | null {
+  const { leases, record, config } = context.row()
   const wishes = leases.map((lease) => ({
     port: config.runner === 'script' ? null : lease.port,
     hostPort: lease.fixed ? lease.hostPort : null,
     name: lease.name,
   }))
-  const moved: readonly PortLease[] = context.parts.ports.lease(record.id, wishes)
-  context.log.warn(
-    { attempt: record.attempt, ports: moved.map(({ hostPort }) => hostPort) },
-    'a port was taken: using others',
-  )
-  await context.observe(record.attempt, { type: 'ports', leases: moved })
-  return true
+  try {
+    return context.parts.ports.lease(record.id, wishes)
+  } catch (error) {
+    if (isHiveError(error, 'HIVE_CAPACITY')) return null
+    throw error
+  }
 }
 
-async function start(context: ActionContext, signal: AbortSignal): Promise<{ launched: Launched; startMs: number }> {
+interface Started {
+  readonly launched: Launched
+  readonly startMs: number
+}
+
+async function startSomewhere(context: ActionContext, signal: AbortSignal): Promise<Started> {
+  for (;;) {
+    try {
+      const deadline = launchDeadline(context)
+      return await persist(context, () => startOnce(context, signal), { signal, deadline })
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(await movePorts(context, error))) throw error
+    }
+  }
+}
+
+/** A slot is held for one try only: a runner that is away must not keep the others from launching. */
+async function startOnce(context: ActionContext, signal: AbortSignal): Promise<Started> {
   const release = await context.parts.slots.acquire(signal)
   try {
     const spec = launchSpec(context.parts, context.row(), context.row().leases)
     const since = performance.now()
-    const launched = await persist(context, () => context.driver.start(spec, signal), {
-      signal,
-      deadline: launchDeadline(context),
-    })
-    return { launched, startMs: Math.round(performance.now() - since) - (launched.createMs ?? 0) }
+    const launched = await context.driver.start(spec, signal)
+    const elapsedMs = Math.round(performance.now() - since)
+    return { launched, startMs: Math.max(0, elapsedMs - (launched.createMs ?? 0)) }
   } finally {
     release()
   }

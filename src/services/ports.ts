@@ -21,7 +21,7 @@ export interface PortWish {
 export class PortPool {
   readonly #range: NumberRange
   readonly #now: () => number
-  readonly #held = new Map<number, string>()
+  #held = new Map<number, string>()
   readonly #restingUntil = new Map<number, number>()
   #next: number
 
@@ -31,12 +31,24 @@ export class PortPool {
     this.#next = range.first
   }
 
-  /** Takes over what a loaded row holds or has just released. */
-  adopt(row: ServiceRow): void {
+  /** Takes over what a loaded row holds, or will hold by its fixed numbers, or has just released. */
+  adopt(row: ServiceRow, wishes: readonly PortWish[]): void {
     for (const lease of row.leases) {
       if (lease.releasedAt === null) this.#held.set(lease.hostPort, row.record.id)
-      else this.#rest(lease.hostPort, Date.parse(lease.releasedAt))
+      // A clock that was set back must not make a port rest for years.
+      else this.#rest(lease.hostPort, Math.min(Date.parse(lease.releasedAt), this.#now()))
     }
+    if (row.record.state === 'removed') return
+    for (const hostPort of fixedOf(wishes)) if (!this.#held.has(hostPort)) this.#held.set(hostPort, row.record.id)
+  }
+
+  /**
+   * Takes the fixed numbers of a new service at once: whoever asks next hears of it, and not only its launch.
+   * @throws HIVE_PORT_TAKEN  nothing was taken.
+   */
+  reserve(id: string, wishes: readonly PortWish[]): void {
+    for (const hostPort of fixedOf(wishes)) this.#assertFree(hostPort, id)
+    for (const hostPort of fixedOf(wishes)) this.#held.set(hostPort, id)
   }
 
   /**
@@ -44,19 +56,13 @@ export class PortPool {
    * @throws HIVE_PORT_TAKEN  a fixed number is held by another service. @throws HIVE_CAPACITY  the range is used up.
    */
   lease(id: string, wishes: readonly PortWish[]): readonly PortLease[] {
-    const leases: PortLease[] = []
+    const before = new Map(this.#held)
     try {
-      for (const wish of wishes) leases.push(this.#one(id, wish))
-      return leases
+      return wishes.map((wish) => this.#one(id, wish))
     } catch (error) {
-      for (const { hostPort } of leases) this.#held.delete(hostPort)
+      this.#held = before
       throw error
     }
-  }
-
-  /** Throws as `lease` would for fixed numbers, without taking them: the early answer to a spawn. */
-  checkFixed(wishes: readonly PortWish[]): void {
-    for (const { hostPort } of wishes) if (hostPort !== null) this.#assertFree(hostPort, null)
   }
 
   release(id: string): void {
@@ -97,7 +103,7 @@ export class PortPool {
     })
   }
 
-  #assertFree(hostPort: number, id: string | null): void {
+  #assertFree(hostPort: number, id: string): void {
     const owner = this.#held.get(hostPort)
     if (owner !== undefined && owner !== id)
       throw new HiveError('HIVE_PORT_TAKEN', `host port ${hostPort} belongs to another cocoon: remove that one first`)
@@ -118,6 +124,10 @@ export class PortPool {
     this.#restingUntil.delete(hostPort)
     return false
   }
+}
+
+function fixedOf(wishes: readonly PortWish[]): readonly number[] {
+  return wishes.flatMap(({ hostPort }) => hostPort ?? [])
 }
 
 /** True while a row may still need its ports: until it is removed, because an ended container can be started again. */

@@ -37,9 +37,9 @@ export async function orReject(context: ActionContext, signal: AbortSignal, part
   }
 }
 
-/** Epoch milliseconds until which this attempt waits for its runner. */
+/** Epoch milliseconds until which to wait for the runner; the time in which Hive itself was away does not count. */
 export function launchDeadline(context: ActionContext): number {
-  return Date.parse(context.row().attemptAt) + RUNNER_PATIENCE_MS
+  return context.parts.clock.now().getTime() + RUNNER_PATIENCE_MS
 }
 
 function prepareDriver(context: ActionContext, leases: readonly PortLease[], signal: AbortSignal): Promise<Prepared> {

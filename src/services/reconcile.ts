@@ -18,17 +18,17 @@ export interface ReconcileParts {
 }
 
 /**
- * One pass: what runs is vouched for, what reappears after its service was removed or lost is cleared away, old
+ * One pass: what runs is vouched for, what reappears after its service was removed or has ended is cleared away, old
  * tombstones are dropped. Objects that no row claims are left alone: they may belong to a table that was lost.
  */
 export async function reconcile(parts: ReconcileParts, signal: AbortSignal): Promise<void> {
   for (const driver of parts.drivers) {
-    try {
-      for (const object of await driver.list(signal)) await reconcileObject(parts, driver, object, signal)
-    } catch (error) {
-      if (signal.aborted) return
+    const objects = await driver.list(signal).catch((error: unknown) => {
       parts.log.debug({ runner: driver.type, err: error }, 'this runner could not be reconciled')
-    }
+      return []
+    })
+    for (const object of objects) await reconcileObject(parts, driver, object, signal)
+    if (signal.aborted) return
   }
   await dropOld(parts)
 }
@@ -40,14 +40,39 @@ async function reconcileObject(
   signal: AbortSignal,
 ): Promise<void> {
   const row = parts.view.byId(object.id)
-  if (row === null) return
-  const { state } = row.record
-  if (state === 'removed' || (state === 'lost' && object.running)) {
-    parts.log.warn({ service: row.record.name, id: object.id, runner: driver.type }, 'removing a leftover')
-    await driver.remove(object.handle, { volumes: row.intent.volumes }, signal)
-  } else if (object.running) {
-    parts.view.setObserved(object.id, parts.clock.now().toISOString())
+  if (row === null || row.record.runner !== driver.type) return
+  if (!isLeftover(row, object)) {
+    if (object.running) parts.view.setObserved(object.id, parts.clock.now().toISOString())
+    return
   }
+  const log = parts.log.child({ service: row.record.name, id: object.id, runner: driver.type })
+  try {
+    // The list was made a while ago: what holds now is asked where nothing can be launched meanwhile.
+    await parts.supervisor.whileAtRest(object.id, async (now) => {
+      if (!isLeftover(now, object)) return
+      log.warn({ state: now.record.state }, 'clearing away a leftover')
+      await clear(driver, object, { row: now, signal })
+    })
+  } catch (error) {
+    log.debug({ err: error }, 'the leftover stays for now')
+  }
+}
+
+/** Of a removed service nothing may be there, of an ended one nothing may run. */
+function isLeftover(row: ServiceRow, object: OwnedObject): boolean {
+  return row.record.state === 'removed' || (isEnded(row.record.state) && object.running)
+}
+
+/** What was lost is never used again; what a stopped service still has is kept for its next start. */
+async function clear(
+  driver: RunnerDriver,
+  object: OwnedObject,
+  { row, signal }: { readonly row: ServiceRow; readonly signal: AbortSignal },
+): Promise<void> {
+  const { state } = row.record
+  if (state === 'removed' || state === 'lost')
+    await driver.remove(object.handle, { volumes: row.intent.volumes && state === 'removed' }, signal)
+  else await driver.stop(object.handle, row.config.stopGraceMs, signal)
 }
 
 async function dropOld(parts: ReconcileParts): Promise<void> {

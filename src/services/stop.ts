@@ -16,7 +16,7 @@ export async function remove(context: ActionContext, signal: AbortSignal): Promi
   await persist(
     context,
     async () => {
-      for (const handle of await handles(context, signal)) await context.driver.remove(handle, { volumes }, signal)
+      for (const { handle } of await objects(context, signal)) await context.driver.remove(handle, { volumes }, signal)
     },
     { signal },
   )
@@ -26,23 +26,30 @@ export async function remove(context: ActionContext, signal: AbortSignal): Promi
 
 async function stopAll(context: ActionContext, signal: AbortSignal): Promise<ExitStatus | null> {
   const { stopGraceMs } = context.row().config
+  const { attempt } = context.row().record
   let exit: ExitStatus | null = null
-  for (const handle of await handles(context, signal)) {
-    await context.driver.stop(handle, stopGraceMs, signal)
-    const status = await context.driver.inspect(handle, signal)
-    if (status.state === 'exited') exit = status.exit
+  for (const object of await objects(context, signal)) {
+    await context.driver.stop(object.handle, stopGraceMs, signal)
+    const status = await context.driver.inspect(object.handle, signal)
+    // What an earlier attempt left behind tells nothing of this one.
+    if (status.state === 'exited' && object.attempt === attempt) exit = status.exit
   }
   return exit
 }
 
+interface Found {
+  readonly handle: RunnerHandle
+  readonly attempt: number
+}
+
 /** The stored handle, and whatever else carries the service's id: a launch whose answer was lost leaves no handle. */
-async function handles(context: ActionContext, signal: AbortSignal): Promise<readonly RunnerHandle[]> {
-  const { mayExist, handle, record } = context.row()
+async function objects(context: ActionContext, signal: AbortSignal): Promise<readonly Found[]> {
+  const { mayExist, handle, launchedAttempt, record } = context.row()
   if (!mayExist) return []
-  const found = await context.driver.list(signal)
-  const own = found.filter(({ id }) => id === record.id).map((object) => object.handle)
-  const known = handle && !own.some((other) => sameHandle(other, handle)) ? [handle] : []
-  return [...own, ...known]
+  const others = (await context.driver.list(signal)).filter(({ id }) => id === record.id)
+  if (handle === null) return others
+  const unknown = others.filter((other) => !sameHandle(other.handle, handle))
+  return [...unknown, { handle, attempt: launchedAttempt }]
 }
 
 function sameHandle(left: RunnerHandle, right: RunnerHandle): boolean {

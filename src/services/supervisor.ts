@@ -4,11 +4,12 @@ import type { KindFacts } from '../runners/driver.ts'
 import { ServiceActor } from './actor.ts'
 import type { SupervisorParts } from './context.ts'
 import { portWishes } from './launch-spec.ts'
-import { newServiceName } from './names.ts'
+import { newServiceName, plainName } from './names.ts'
 import { holdsPorts } from './ports.ts'
-import { isActive, type ServiceRow } from './record.ts'
+import { isActive, isEnded, type ServiceRow } from './record.ts'
 import { checkSpawn, type KindRules, newRow, requestHmac, type SpawnRequest } from './spawn.ts'
 import type { IntentRequest } from './step.ts'
+import { isAttemptDue } from './transition.ts'
 
 export interface SupervisorOptions extends SupervisorParts {
   readonly kinds: ReadonlyMap<string, KindSpec>
@@ -43,7 +44,7 @@ export class Supervisor {
     const inOrder = [...rows].sort((left, right) => (left.record.created_at < right.record.created_at ? -1 : 1))
     for (const row of inOrder) {
       this.#options.view.publish(row)
-      if (holdsPorts(row) || row.record.state === 'removed') this.#options.ports.adopt(row)
+      if (holdsPorts(row) || row.record.state === 'removed') this.#options.ports.adopt(row, portWishes(row.config, []))
     }
     for (const row of inOrder) if (row.record.state !== 'removed') this.#adopt(row).wake()
   }
@@ -55,7 +56,8 @@ export class Supervisor {
    * @throws HIVE_KIND_UNKNOWN, HIVE_REQUEST_INVALID, HIVE_REQUEST_ID_REUSED, HIVE_NAME_TAKEN, HIVE_PORT_TAKEN,
    *         HIVE_CAPACITY, HIVE_RUNNER_UNAVAILABLE, HIVE_STORE_FAILED, HIVE_SHUTTING_DOWN: nothing was made or stored.
    */
-  async spawn(request: SpawnRequest): Promise<Spawned> {
+  async spawn(given: SpawnRequest): Promise<Spawned> {
+    const request = { ...given, name: given.name === undefined ? undefined : plainName(given.name) }
     if (this.#closing) throw new HiveError('HIVE_SHUTTING_DOWN', 'try again when Hive is back', { retryAfterS: 5 })
     const hmac = requestHmac(this.#options.vault, request)
     const earlier = this.#earlier(request.requestId, hmac)
@@ -63,7 +65,7 @@ export class Supervisor {
     // From here to the insert nothing is awaited: two equal requests cannot both get this far.
     const kind = this.#kind(request.kind)
     checkSpawn(request, kind, this.#options.rules)
-    this.#checkRoom(kind)
+    this.#checkRoom()
     const id = this.#options.newId()
     const row = newRow(this.#options.vault, kind, request, {
       id,
@@ -71,19 +73,34 @@ export class Supervisor {
       requestId: request.requestId ?? id,
       now: this.#options.clock.now().toISOString(),
     })
+    this.#options.ports.reserve(id, portWishes(kind.config, []))
     return { row: await this.#insert(row), created: true }
   }
 
   /**
    * The one entry of intent; durable when it resolves.
-   * @throws HIVE_SERVICE_UNKNOWN, HIVE_COCOON_GONE, HIVE_STATE_CONFLICT, HIVE_STORE_FAILED
+   * @throws HIVE_SERVICE_UNKNOWN, HIVE_COCOON_GONE, HIVE_STATE_CONFLICT, HIVE_CAPACITY, HIVE_STORE_FAILED
    */
   async intend(id: string, request: IntentRequest): Promise<ServiceRow> {
     const actor = this.#actors.get(id)
-    if (!actor) throw new HiveError('HIVE_SERVICE_UNKNOWN', 'it may have been removed more than 24 hours ago')
+    if (!actor) return this.#intendRemoved(id, request)
+    const { state } = actor.row.record
+    if (request.desired === 'running' && isEnded(state) && !isAttemptDue(actor.row)) this.#checkRoom()
     const step = await actor.intend(request)
+    if (actor.row.record.state === 'removed') return this.#intendRemoved(id, request)
     if (step.outcome === 'refused') throw new HiveError('HIVE_STATE_CONFLICT', step.reason)
     return actor.row
+  }
+
+  /**
+   * Runs `work` on a service for which nothing is to be done, and lets nothing be begun for it meanwhile. Does nothing
+   * if something is.
+   */
+  async whileAtRest(id: string, work: (row: ServiceRow) => Promise<void>): Promise<void> {
+    const actor = this.#actors.get(id)
+    const row = this.#options.view.byId(id)
+    if (actor) await actor.whileAtRest(work)
+    else if (row?.record.state === 'removed') await work(row)
   }
 
   /** Drops the tombstone for good. */
@@ -123,15 +140,22 @@ export class Supervisor {
     return kind
   }
 
-  #checkRoom(kind: KindSpec): void {
-    const { view, maxCocoons, ports } = this.#options
+  /** Removal may be asked for as often as one likes; nothing else is possible any more. */
+  #intendRemoved(id: string, request: IntentRequest): ServiceRow {
+    const row = this.#options.view.byId(id)
+    if (!row) throw new HiveError('HIVE_SERVICE_UNKNOWN', 'it may have been removed more than 24 hours ago')
+    if (request.desired === 'removed') return row
+    throw new HiveError('HIVE_COCOON_GONE', 'spawn a new one', { extra: { service: this.#options.view.present(row) } })
+  }
+
+  #checkRoom(): void {
+    const { view, maxCocoons } = this.#options
     let active = this.#bornNames.size
-    for (const { record } of view.rows()) if (isActive(record.state)) active++
+    for (const row of view.rows()) if (isActive(row.record.state) || isAttemptDue(row)) active++
     if (active >= maxCocoons)
       throw new HiveError('HIVE_CAPACITY', `HIVE_MAX_COCOONS (${maxCocoons}) is reached: remove one first`, {
         retryAfterS: 10,
       })
-    if (kind.config.runner !== 'script') ports.checkFixed(portWishes(kind.config, []))
   }
 
   #freeName(wanted: string | undefined): string {
@@ -157,7 +181,10 @@ export class Supervisor {
     this.#bornRequests.set(request_id, { hmac: row.requestHmac, row: written.then(() => row) })
     this.#bornRequests.get(request_id)?.row.catch(() => undefined) // told to the caller below
     try {
-      await written
+      await written.catch((error: unknown) => {
+        this.#options.ports.release(row.record.id)
+        throw error
+      })
       this.#options.view.publish(row)
       const { id, kind } = row.record
       this.#options.log.info({ service: name, id, kind, request_id, attempt: 1 }, 'requested')

@@ -54,7 +54,7 @@ export class ServiceView implements RouteTable {
     const previous = this.#rows.get(id) ?? null
     this.#rows.set(id, row)
     this.#sorted = null
-    this.#idByName.set(name, id)
+    if (this.#mayHaveName(row)) this.#idByName.set(name, id)
     this.#idByRequest.set(request_id, id)
     if (state !== 'preparing') this.#progress.delete(id)
     this.#refresh(row)
@@ -74,8 +74,9 @@ export class ServiceView implements RouteTable {
     this.#answers.delete(name)
   }
 
+  /** A late word of a preparation that was broken off is not heard any more. */
   setProgress(id: string, progress: ServiceProgress): void {
-    this.#progress.set(id, progress)
+    if (this.#rows.get(id)?.record.state === 'preparing') this.#progress.set(id, progress)
   }
 
   setObserved(id: string, at: string): void {
@@ -144,7 +145,7 @@ export class ServiceView implements RouteTable {
    */
   list(filter: ServiceFilter, limit: number, cursor: string | null): Page {
     this.#sorted ??= [...this.#rows.values()].sort(byAge)
-    const after = cursor === null ? '' : readCursor(cursor)
+    const after = cursor === null ? '' : keyOf(cursor)
     const services: ServiceRecord[] = []
     let last: ServiceRow | null = null
     for (const row of this.#sorted) {
@@ -173,6 +174,13 @@ export class ServiceView implements RouteTable {
       })
       signal.addEventListener('abort', giveUp, { once: true })
     })
+  }
+
+  /** Whatever order rows are published in (a clock may have been set back), a living one has its name before a dead. */
+  #mayHaveName(row: ServiceRow): boolean {
+    const owner = this.byName(row.record.name)
+    if (owner === null || row.removedAt === null || owner.record.id === row.record.id) return true
+    return owner.removedAt !== null && owner.removedAt <= row.removedAt
   }
 
   #refresh(row: ServiceRow): void {
@@ -214,14 +222,10 @@ function ageKey(row: ServiceRow): string {
   return `${row.record.created_at} ${row.record.id}`
 }
 
-function writeCursor(last: ServiceRow): string {
-  return Buffer.from(ageKey(last)).toString('base64url')
-}
-
-function readCursor(cursor: string): string {
-  const key = Buffer.from(cursor, 'base64url').toString('latin1')
-  if (/^\d{4}-\d\d-\d\dT[\d:.]+Z [\x21-\x7e]+$/.test(key)) return key
-  throw new HiveError('HIVE_REQUEST_INVALID', 'cursor must be the next_cursor of the page before')
+/** What a cursor stands for; '' for text that no page ever gave. */
+function keyOf(cursor: string): string {
+  const key = Buffer.from(cursor, 'base64url').toString('utf8')
+  return /^\d{4}-\d\d-\d\dT[\d:.]+Z [0-9a-f-]{36}$/.test(key) ? key : ''
 }
 
 function byAge(left: ServiceRow, right: ServiceRow): number {
