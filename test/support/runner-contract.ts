@@ -101,7 +101,7 @@ function lifeTests(contract: Contract): void {
   contract('list names the objects of its own instance and of no other', async (bench) => {
     const { driver, signal, harness } = bench
     const mine = await bench.launch('sleep')
-    const other = harness.driver('0therinstance')
+    const other = harness.driver(randomBytes(8).toString('hex'))
     const foreign = await harness.spec('sleep')
     await other.prepare(foreign, () => {}, signal)
     const theirs = await other.start(foreign, signal)
