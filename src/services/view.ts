@@ -145,7 +145,7 @@ export class ServiceView implements RouteTable {
    */
   list(filter: ServiceFilter, limit: number, cursor: string | null): Page {
     this.#sorted ??= [...this.#rows.values()].sort(byAge)
-    const after = cursor === null ? '' : keyOf(cursor)
+    const after = cursor === null ? '' : readCursor(cursor)
     const services: ServiceRecord[] = []
     let last: ServiceRow | null = null
     for (const row of this.#sorted) {
@@ -222,10 +222,14 @@ function ageKey(row: ServiceRow): string {
   return `${row.record.created_at} ${row.record.id}`
 }
 
-/** What a cursor stands for; '' for text that no page ever gave. */
-function keyOf(cursor: string): string {
-  const key = Buffer.from(cursor, 'base64url').toString('utf8')
-  return /^\d{4}-\d\d-\d\dT[\d:.]+Z [0-9a-f-]{36}$/.test(key) ? key : ''
+function writeCursor(last: ServiceRow): string {
+  return Buffer.from(ageKey(last)).toString('base64url')
+}
+
+function readCursor(cursor: string): string {
+  const key = Buffer.from(cursor, 'base64url').toString('latin1')
+  if (/^\d{4}-\d\d-\d\dT[\d:.]+Z [\x21-\x7e]+$/.test(key)) return key
+  throw new HiveError('HIVE_REQUEST_INVALID', 'cursor must be the next_cursor of the page before')
 }
 
 function byAge(left: ServiceRow, right: ServiceRow): number {
