@@ -1,5 +1,6 @@
 import type { ExitStatus, RunnerHandle } from '../runners/driver.ts'
 import type { ActionContext } from './context.ts'
+import { isLaunched } from './transition.ts'
 import { persist } from './trouble.ts'
 
 /** Ends what runs, however long its runner is away, and reports what its exit was. */
@@ -42,10 +43,14 @@ interface Found {
   readonly attempt: number
 }
 
-/** The stored handle, and whatever else carries the service's id: a launch whose answer was lost leaves no handle. */
+/**
+ * The stored handle of the current attempt is all there is. Without one a launch may have lost its answer: then the
+ * runner is asked for whatever carries the service's id (a list of all, so not asked without need).
+ */
 async function objects(context: ActionContext, signal: AbortSignal): Promise<readonly Found[]> {
   const { mayExist, handle, launchedAttempt, record } = context.row()
   if (!mayExist) return []
+  if (handle !== null && isLaunched(context.row())) return [{ handle, attempt: launchedAttempt }]
   const others = (await context.driver.list(signal)).filter(({ id }) => id === record.id)
   if (handle === null) return others
   const unknown = others.filter((other) => !sameHandle(other.handle, handle))
