@@ -12,7 +12,7 @@ export async function stop(context: ActionContext, signal: AbortSignal): Promise
 
 /** Removes everything the service left in its runner, then the service. */
 export async function remove(context: ActionContext, signal: AbortSignal): Promise<void> {
-  const { attempt, id } = context.row().record
+  const { attempt } = context.row().record
   const { volumes } = context.row().intent
   await persist(
     context,
@@ -22,7 +22,6 @@ export async function remove(context: ActionContext, signal: AbortSignal): Promi
     { signal },
   )
   await context.observe(attempt, { type: 'removed' })
-  context.parts.ports.release(id)
 }
 
 async function stopAll(context: ActionContext, signal: AbortSignal): Promise<ExitStatus | null> {

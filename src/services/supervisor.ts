@@ -36,6 +36,10 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options
+    // First of all listeners: whoever learns that a service is gone finds its ports free.
+    options.view.onChange(({ record }) => {
+      if (record.state === 'removed') options.ports.release(record.id)
+    })
   }
 
   /** Takes over what the table holds, and goes on with each service where it was left. */
