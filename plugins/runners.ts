@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
+import { measuredDriver } from '../src/metrics/measured-driver.ts'
 import { createContainerDriver } from '../src/runners/container.ts'
 import type { RunnerDriver } from '../src/runners/driver.ts'
 import { RunnerSet } from '../src/runners/runner-set.ts'
@@ -24,17 +25,17 @@ export interface RunnersOptions {
 export default plugin(
   async (app: FastifyInstance, options: RunnersOptions) => {
     const onWarning = (message: string) => app.log.warn(message)
-    const runners = new RunnerSet(
-      options.drivers ?? createDrivers(options, onWarning),
-      ({ runner, available, reason }) => {
-        app.log.info({ runner, available, ...(reason !== null && { reason }) }, 'runner')
-      },
+    const drivers = (options.drivers ?? createDrivers(options, onWarning)).map((driver) =>
+      measuredDriver(driver, app.metrics.runnerCall),
     )
+    const runners = new RunnerSet(drivers, ({ runner, available, reason }) => {
+      app.log.info({ runner, available, ...(reason !== null && { reason }) }, 'runner')
+    })
     app.decorate('runners', runners)
     app.addHook('onClose', () => runners.close())
     await runners.start()
   },
-  { name: 'runners' },
+  { name: 'runners', dependencies: ['metrics'] },
 )
 
 /** A new runner is one file below src/runners and one line here. */

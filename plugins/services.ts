@@ -58,6 +58,7 @@ export default plugin(
     })
     app.decorate('services', view).decorate('supervisor', supervisor).decorate('serviceTable', table)
     await supervisor.load()
+    view.onChange(app.metrics.serviceChanged)
     const stop = reconcileRegularly(app, options)
     app.addHook('onClose', async () => {
       await stop()

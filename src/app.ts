@@ -5,6 +5,7 @@ import auth from '../plugins/auth.ts'
 import cors from '../plugins/cors.ts'
 import hostGuard from '../plugins/host-guard.ts'
 import kinds from '../plugins/kinds.ts'
+import metrics from '../plugins/metrics.ts'
 import openapi from '../plugins/openapi.ts'
 import problemDetails, { answerFrameworkError } from '../plugins/problem-details.ts'
 import proxy from '../plugins/proxy.ts'
@@ -16,6 +17,7 @@ import changeRoutes from '../routes/changes.ts'
 import documentRoutes from '../routes/documents.ts'
 import healthRoutes from '../routes/health.ts'
 import kindRoutes from '../routes/kinds.ts'
+import metricsRoutes from '../routes/metrics.ts'
 import serviceRoutes from '../routes/services.ts'
 import spawnRoutes from '../routes/spawn.ts'
 import { serverOptions } from './http/server-options.ts'
@@ -54,6 +56,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(cors, { config })
   await app.register(auth, { token: state.token, required: config.auth })
   await app.register(kinds, { kinds: config.kinds })
+  await app.register(metrics)
   await app.register(runners, { config, instanceId: state.instanceId, drivers: parts.drivers })
   await app.register(services, { config, table, masterKey: state.masterKey, clock, log })
   await app.register(waits)
@@ -68,6 +71,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await control.register(serviceRoutes)
     await control.register(changeRoutes)
     await control.register(kindRoutes)
+    await control.register(metricsRoutes)
   })
   return app
 }

@@ -1,0 +1,116 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { RunnerState } from '../runners/runner-set.ts'
+import { SERVICE_STATES, type ServiceRow, type ServiceState } from '../services/record.ts'
+
+/**
+ * Everything Hive counts, as Prometheus reads it (exposition format 0.0.4). Labels come from closed sets: states,
+ * reasons, runners and the operator's own kinds; never names, ids or paths, of which there is no end.
+ */
+export interface Metrics {
+  /** A durable change of a service. */
+  serviceChanged(row: ServiceRow, previous: ServiceRow | null): void
+  /** One driver call that took so long. */
+  runnerCall(runner: string, call: string, seconds: number, ok: boolean): void
+  render(): Promise<string>
+  readonly contentType: string
+  close(): void
+}
+
+export interface MetricsSources {
+  readonly services: () => Iterable<ServiceRow>
+  readonly runners: () => Iterable<RunnerState>
+}
+
+/** Upper bounds in seconds: a script is ready in a tenth, a container in one, a pull takes minutes. */
+const PHASE_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+const CALL_BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+const PHASES = ['queued', 'pull', 'create', 'start', 'ready'] as const
+
+export function createMetrics(sources: MetricsSources): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'hive_' })
+  gauges(registry, sources)
+  const lifecycle = lifecycleMetrics(registry)
+  const calls = new Histogram({
+    name: 'hive_runner_call_seconds',
+    help: 'Time that one call to a runner took.',
+    labelNames: ['runner', 'call', 'outcome'],
+    buckets: CALL_BUCKETS,
+    registers: [registry],
+  })
+  return {
+    serviceChanged: lifecycle,
+    runnerCall: (runner, call, seconds, ok) => calls.observe({ runner, call, outcome: ok ? 'ok' : 'error' }, seconds),
+    render: () => registry.metrics(),
+    contentType: registry.contentType,
+    close: () => registry.clear(),
+  }
+}
+
+/** Read off the service view whenever somebody asks, so they cannot drift from it. */
+function gauges(registry: Registry, sources: MetricsSources): void {
+  new Gauge({
+    name: 'hive_services',
+    help: 'Services by kind and state, removed ones left out.',
+    labelNames: ['kind', 'state'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { record } of sources.services())
+        if (record.state !== 'removed') this.inc({ kind: record.kind, state: record.state })
+    },
+  })
+  new Gauge({
+    name: 'hive_services_active',
+    help: 'Services that count against HIVE_MAX_COCOONS.',
+    registers: [registry],
+    collect() {
+      let active = 0
+      for (const { record } of sources.services()) if (SERVICE_STATES.indexOf(record.state) <= STOPPING) active++
+      this.set(active)
+    },
+  })
+  new Gauge({
+    name: 'hive_runner_available',
+    help: '1 if the runner answered its last probe.',
+    labelNames: ['runner'],
+    registers: [registry],
+    collect() {
+      for (const { runner, available } of sources.runners()) this.set({ runner }, available ? 1 : 0)
+    },
+  })
+}
+
+const STOPPING = SERVICE_STATES.indexOf('stopping')
+
+function lifecycleMetrics(registry: Registry): Metrics['serviceChanged'] {
+  const counter = (name: string, help: string, ...labelNames: string[]) =>
+    new Counter({ name, help, labelNames, registers: [registry] })
+  const spawns = counter('hive_spawns_total', 'Services created.', 'kind')
+  const attempts = counter('hive_attempts_total', 'Launches, restarts included.', 'kind', 'by')
+  const ends = counter('hive_ends_total', 'Ends of attempts by state and reason.', 'kind', 'state', 'reason')
+  const phases = new Histogram({
+    name: 'hive_spawn_phase_seconds',
+    help: 'Time that each phase of a launch took.',
+    labelNames: ['kind', 'phase'],
+    buckets: PHASE_BUCKETS,
+    registers: [registry],
+  })
+  return (row, previous) => {
+    const { kind, state, attempt, exit } = row.record
+    if (previous === null && attempt === 1 && state === 'requested') spawns.inc({ kind })
+    if (state === previous?.record.state && attempt === previous.record.attempt) return
+    if (state === 'requested') attempts.inc({ kind, by: row.intent.by })
+    if (state === 'running') observePhases(phases, row)
+    if (ENDS.includes(state)) ends.inc({ kind, state, reason: exit?.reason ?? 'none' })
+  }
+}
+
+const ENDS: readonly ServiceState[] = ['stopped', 'rejected', 'failed', 'lost']
+
+function observePhases(phases: Histogram, { record }: ServiceRow): void {
+  for (const phase of PHASES) {
+    const ms = record.timings[`${phase}_ms`]
+    if (ms !== null) phases.observe({ kind: record.kind, phase }, ms / 1000)
+  }
+}
