@@ -29,6 +29,9 @@ const PHASES = ['queued', 'pull', 'create', 'start', 'ready'] as const
 export function createMetrics(sources: MetricsSources): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'hive_' })
+  // Gauges that are named like counters: promtool refuses them, and nobody needs them.
+  for (const what of ['handles', 'requests', 'resources'])
+    registry.removeSingleMetric(`hive_nodejs_active_${what}_total`)
   gauges(registry, sources)
   const lifecycle = lifecycleMetrics(registry)
   const calls = new Histogram({
