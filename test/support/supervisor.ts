@@ -43,6 +43,8 @@ export interface SupervisorSetup {
   readonly portRange?: NumberRange
   readonly keepEndedMs?: number
   readonly log?: (line: string) => void
+  /** True for a process that is going to die: it is not closed after the test. */
+  readonly mortal?: boolean
 }
 
 export interface SupervisorBench {
@@ -99,7 +101,7 @@ export async function openSupervisor(t: TestContext, setup: SupervisorSetup = {}
     closing ??= supervisor.close().then(() => table.close())
     return within(closing, 10_000, 'close')
   }
-  t.after(close)
+  if (setup.mortal !== true) t.after(close)
   await supervisor.load()
   const now = (row: ServiceRow) => view.byId(row.record.id) ?? row
   const when: SupervisorBench['when'] = async (row, satisfied) => {
