@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
@@ -13,6 +13,7 @@ import type { HiveConfig } from './settings.ts'
 
 const EXIT_CONFIG = 78
 const EXIT_STATE = 73
+const EXIT_LISTEN = 69
 const EXIT_CRASH = 70
 const SHUTDOWN_MS = 10_000
 /** Of that, what HIVE_STOP_ON_EXIT gives its cocoons, */
@@ -24,7 +25,7 @@ const CUT_MS = 9_000
  * Runs Hive until a signal ends it.
  *
  * @returns the exit code: 0 after a shutdown, 78 for settings that are wrong (all of them printed), 73 for a state
- *          directory that cannot be used.
+ *          directory that cannot be used, 69 for a port that cannot be had.
  */
 export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   const settings = readConfig(env)
@@ -36,39 +37,71 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   const log = createLogger(config)
   crashOnly(log)
   try {
-    const stop = untilSignal(config, log)
+    let isStarted = false
+    const stop = untilSignal(config, log, () => isStarted)
     const { app, state } = await open(config, log)
     await listen(app, config)
+    isStarted = true
     sayStarted(app, { config, state, log })
     const signal = await stop
     await close(app, { config, log, signal })
     return 0
   } catch (error) {
-    if (!(error instanceof StateDirectoryError)) throw error
-    log.fatal({ err: error }, error.message)
-    process.stderr.write(`Hive cannot start: ${error.message}\n`)
-    return EXIT_STATE
+    const code = exitCodeOf(error)
+    if (code === null) throw error
+    const { message } = error as Error
+    log.fatal({ err: error }, message)
+    process.stderr.write(`Hive cannot start: ${message}\n`)
+    return code
   }
+}
+
+function exitCodeOf(error: unknown): number | null {
+  if (error instanceof StateDirectoryError) return EXIT_STATE
+  return error instanceof ListenError ? EXIT_LISTEN : null
 }
 
 async function open(config: HiveConfig, log: Logger): Promise<{ app: FastifyInstance; state: StateDirectory }> {
   const { stateDir: path, token, masterKey } = config
   const state = await openStateDirectory({ path, token, masterKey })
   const table = await openServiceTable(path)
-  const app = await buildApp({ config, state, table, log, version: version() })
-  return { app, state }
+  try {
+    const app = await buildApp({ config, state, table, log, version: version() })
+    return { app, state }
+  } catch (error) {
+    await table.close()
+    throw error
+  }
 }
 
+/** @throws ListenError  the app is closed then. */
 async function listen(app: FastifyInstance, config: HiveConfig): Promise<void> {
-  await app.listen({ host: config.host, port: config.port })
-  const { port } = app.server.address() as AddressInfo
-  await listenForCocoons(app, config)
+  try {
+    await app.listen({ host: config.host, port: config.port })
+    await listenForCocoons(app, config)
+  } catch (cause) {
+    await app.close()
+    throw new ListenError(cause)
+  }
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
-  const cocoonPort = config.proxyPort ?? port
+  const cocoonPort = portOf(app.dataPlane ?? app.server)
   app.services.setOrigins({
     base: config.publicUrl ?? `http://${host}:${cocoonPort}`,
     ofCocoon: (name) => (config.cocoonDomain === null ? null : `http://${name}.${config.cocoonDomain}:${cocoonPort}`),
   })
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port
+}
+
+/** A port that cannot be had; the cause says which one and why. */
+class ListenError extends Error {
+  constructor(cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    super(`${why}. Give it another HIVE_HOST, HIVE_PORT or HIVE_PROXY_PORT.`, { cause })
+    this.name = 'ListenError'
+  }
 }
 
 /** The data plane's own listener, if HIVE_PROXY_PORT asks for one. */
@@ -82,6 +115,7 @@ async function listenForCocoons(app: FastifyInstance, config: HiveConfig): Promi
 function sayStarted(app: FastifyInstance, parts: { config: HiveConfig; state: StateDirectory; log: Logger }): void {
   const { config, state, log } = parts
   const { address, port } = app.server.address() as AddressInfo
+  const cocoons = app.dataPlane === null ? {} : { cocoon_port: portOf(app.dataPlane) }
   for (const warning of config.warnings) log.warn(warning)
   const open = config.kinds.filter((kind) => !app.runners.describe(kind).isolated).map(({ id }) => id)
   const root = process.getuid?.() === 0
@@ -92,15 +126,18 @@ function sayStarted(app: FastifyInstance, parts: { config: HiveConfig; state: St
     )
   if (!config.auth) log.warn('HIVE_AUTH=off: everybody on this machine may spawn and kill cocoons')
   const where = config.auth ? { token_from: state.tokenFile ?? 'HIVE_TOKEN' } : {}
-  log.info({ address, port, state: state.path, instance: state.instanceId, ...where }, 'Hive is listening')
+  log.info({ address, port, ...cocoons, state: state.path, instance: state.instanceId, ...where }, 'Hive is listening')
 }
 
-/** Resolves with the first TERM or INT; a second one exits at once, whatever is still going on. */
-function untilSignal(config: HiveConfig, log: Logger): Promise<NodeJS.Signals> {
+/**
+ * Resolves with the first TERM or INT. A second one exits at once, whatever is still going on; so does one that comes
+ * before Hive has started: the next start picks up from the table.
+ */
+function untilSignal(config: HiveConfig, log: Logger, isStarted: () => boolean): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let asked = false
     const onSignal = (signal: NodeJS.Signals) => {
-      if (asked) exitNow(128 + (signal === 'SIGINT' ? 2 : 15))
+      if (asked || !isStarted()) exitNow(128 + (signal === 'SIGINT' ? 2 : 15))
       asked = true
       log.info({ signal }, config.stopOnExit ? 'shutting down with all cocoons' : 'shutting down; cocoons live on')
       resolve(signal)

@@ -8,7 +8,7 @@ export const serve: Command = {
 Runs Hive in the foreground until SIGTERM or Ctrl-C. All settings come from the environment (README, "Settings"):
 COCOON_KINDS, HIVE_HOST, HIVE_PORT, HIVE_STATE_DIR, … Cocoons outlive it and are found again at the next start.
 
-Exit codes of its own: 73 the state directory cannot be used, 78 settings are wrong (all of them are printed).
+Exit codes of its own: 69 a port cannot be had, 73 the state directory cannot be used, 78 settings are wrong (all of them are printed).
 
 Examples:
   hive serve
