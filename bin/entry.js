@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import module from 'node:module'
 
 // A clone has the sources, which Node 24 runs as they are; the published package has only what `npm run build` made.
 const SOURCE = new URL('../src/cli/main.ts', import.meta.url)
@@ -11,6 +12,8 @@ const BUILT = new URL('../dist/src/cli/main.js', import.meta.url)
  * @returns {Promise<number>} the exit code.
  */
 export async function runHive(argv) {
+  // Types are stripped and code is compiled once, not at each command (nodejs.org/api/module.html#module-compile-cache).
+  module.enableCompileCache?.()
   for (const stream of [process.stdout, process.stderr]) stream.on('error', endQuietly)
   const { main } = await import(existsSync(SOURCE) ? SOURCE.href : BUILT.href)
   return main(argv, process.env, { stdout: process.stdout, stderr: process.stderr, version: version() })
