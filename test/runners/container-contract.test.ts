@@ -32,7 +32,9 @@ function harness({ type, host }: TestEngine): RunnerHarness {
   const own = randomBytes(8).toString('hex')
   const drivers: RunnerDriver[] = []
   const instances = new Set([own])
-  const driver = (instanceId = own): RunnerDriver => {
+  const driver = (wanted = own): RunnerDriver => {
+    // Another run of the suite may use the same engine: its foreign instance must be foreign to ours.
+    const instanceId = wanted === own ? own : `${wanted}-${own}`
     instances.add(instanceId)
     const made = createContainerDriver({ type, hosts: [host], instanceId, registryAuthFile: null, home: null })
     drivers.push(made)
@@ -53,7 +55,7 @@ function harness({ type, host }: TestEngine): RunnerHarness {
     async cleanup() {
       const signal = AbortSignal.timeout(60_000)
       for (const instance of instances) {
-        const cleaner = driver(instance)
+        const cleaner = driver(instance === own ? own : instance.slice(0, -own.length - 1))
         for (const { handle } of await cleaner.list(signal)) await cleaner.remove(handle, { volumes: true }, signal)
       }
       for (const each of drivers) await each.close()
