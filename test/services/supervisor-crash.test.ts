@@ -81,8 +81,10 @@ const wanted =
   }
 const ended =
   (name: string, state: 'stopped' | 'failed' | 'removed'): Operation =>
-  (hive) =>
-    hive.when(named(hive, name), ({ record }) => record.state === state)
+  async (hive, { runner }) => {
+    const { record } = await hive.when(named(hive, name), (row) => row.record.state === state)
+    assert.equal(runner.running(record.id), 0, 'I3: what is said to have ended has ended')
+  }
 
 /** I1-I4 and what else must hold once everything is quiet, however often Hive died. */
 async function assertInvariants(
