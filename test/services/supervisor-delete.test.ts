@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isHiveError } from '../../src/errors.ts'
 import type { ServiceRow } from '../../src/services/record.ts'
+import { until } from '../support/deadline.ts'
 import { type FakeCall, FakeRunner } from '../support/fake-driver.ts'
 import { scriptKind } from '../support/service-row.ts'
 import { openSupervisor, type SupervisorBench } from '../support/supervisor.ts'
@@ -30,13 +31,10 @@ async function assertGone(bench: SupervisorBench, row: ServiceRow): Promise<void
 
 /** Waits until a call of this kind has begun. */
 async function called(runner: FakeRunner, call: FakeCall): Promise<void> {
-  for (let tries = 0; !runner.calls.some((one) => one.startsWith(`${call} `)); tries++) {
-    if (tries > 2_000) throw new Error(`${call} was never called`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
+  await until(() => runner.calls.some((one) => one.startsWith(`${call} `)), 5_000, call)
 }
 
-describe('DELETE', () => {
+describe('DELETE', { concurrency: 4 }, () => {
   for (const [state, arrive] of [
     ['running', async (bench, row) => void (await bench.in(row, 'running'))],
     [

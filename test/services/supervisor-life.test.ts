@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { until } from '../support/deadline.ts'
 import { type FakeBehaviour, FakeRunner } from '../support/fake-driver.ts'
 import { containerKind, scriptKind } from '../support/service-row.ts'
 import { openSupervisor } from '../support/supervisor.ts'
@@ -11,7 +12,7 @@ function runnerOf(behaviour: FakeBehaviour): FakeRunner {
   return new FakeRunner({ behave: () => behaviour })
 }
 
-describe('an attempt', () => {
+describe('an attempt', { concurrency: 4 }, () => {
   it('F58: exit 0 after ready is stopped, and stays so', async (t) => {
     const bench = await openSupervisor(t)
     const row = await bench.in(await bench.spawn({ name: 'web' }), 'running')
@@ -46,7 +47,7 @@ describe('an attempt', () => {
     assert.equal(bench.view.lookup('web').answer, 'waiting', 'its listener has not been seen')
     bench.runner.listen(row.record.id)
     await bench.when(row, () => true)
-    while (bench.view.lookup('web').answer !== 'open') await new Promise((resolve) => setTimeout(resolve, 5))
+    await until(() => bench.view.lookup('web').answer === 'open', 3_000, 'an open route')
     const early = await openSupervisor(t, { kinds, runner: runnerOf({ exit: exit(0) }) })
     await early.in(await early.spawn(), 'stopped')
   })
@@ -77,10 +78,10 @@ describe('an attempt', () => {
     const row = await bench.when(await bench.spawn(), ({ handle }) => handle !== null)
     const release = runner.hold('listens')
     runner.listen(row.record.id)
-    const late = () => runner.calls.filter((call) => call.startsWith('listens')).length
-    const before = late()
-    // The question under way is broken off when the time is up; the last one is asked then.
-    while (late() <= before) await new Promise((resolve) => setTimeout(resolve, 5))
+    const asked = () => runner.calls.filter((call) => call.startsWith('listens')).length
+    const before = asked()
+    // One question hangs until the time is up; only then the last one is asked.
+    await until(() => asked() === before + 2, 3_000, 'the last question')
     release()
     await bench.in(row, 'running')
     assert.equal(
@@ -101,7 +102,7 @@ describe('an attempt', () => {
   })
 })
 
-describe('stop, start and restart', () => {
+describe('stop, start and restart', { concurrency: 4 }, () => {
   it('F58: a stop sticks, over a restart of Hive, too', async (t) => {
     const first = await openSupervisor(t)
     const row = await first.in(await first.spawn({ name: 'web' }), 'running')

@@ -24,7 +24,7 @@ function outcomes(results: readonly PromiseSettledResult<unknown>[]): {
 
 const fixedPort = containerKind('fixed', { ports: [{ port: 80, hostPort: 9_000 }] })
 
-describe('spawn', () => {
+describe('spawn', { concurrency: 4 }, () => {
   it('a cocoon comes to running, with its port, its pid and its route', async (t) => {
     const bench = await openSupervisor(t)
     const row = await bench.spawn({ name: 'web', labels: { team: 'a' } })
@@ -160,7 +160,7 @@ describe('spawn', () => {
   })
 })
 
-describe('spawn within limits', () => {
+describe('spawn within limits', { concurrency: 4 }, () => {
   it('HIVE_MAX_COCOONS counts what is active, also what is just being written', async (t) => {
     const bench = await openSupervisor(t, { maxCocoons: 3 })
     const all = await Promise.allSettled(Array.from({ length: 10 }, () => bench.spawn()))

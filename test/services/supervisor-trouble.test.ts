@@ -16,7 +16,7 @@ const calls = (bench: SupervisorBench, call: string) =>
 const hostPort = (row: { readonly record: { readonly ports: readonly { readonly host_port: number }[] } }) =>
   row.record.ports[0]?.host_port ?? assert.fail('it has no port')
 
-describe('a runner that does not answer', () => {
+describe('a runner that does not answer', { concurrency: 4 }, () => {
   it('F31: changes no state of what runs, is said, and is taken back when it answers', async (t) => {
     const bench = await openSupervisor(t)
     const row = await bench.in(await bench.spawn({ name: 'web' }), 'running')
@@ -116,7 +116,7 @@ describe('a runner that does not answer', () => {
   })
 })
 
-describe('a launch that is refused', () => {
+describe('a launch that is refused', { concurrency: 4 }, () => {
   for (const call of ['prepare', 'start'] as const) {
     it(`F29: by ${call}: rejected with the reason, and tried only once`, async (t) => {
       const bench = await openSupervisor(t)
