@@ -27,8 +27,9 @@ export async function stopAll(parts: ShutdownParts, signal: AbortSignal): Promis
   const off = view.onChange(ask)
   try {
     for (const row of view.rows()) ask(row)
-    const waits = active(view).map(({ record }) => view.until(record.id, (row) => !isActive(row.record.state), signal))
-    await Promise.all(waits)
+    // Again and again, because some may have been born meanwhile.
+    for (let left = active(view); left.length > 0 && !signal.aborted; left = active(view))
+      await Promise.all(left.map(({ record }) => view.until(record.id, (row) => !isActive(row.record.state), signal)))
   } finally {
     off()
   }
