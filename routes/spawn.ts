@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HiveError } from '../src/errors.ts'
 import { problems, ServiceRef, SpawnBody, SpawnQuery } from '../src/schemas.ts'
-import { plainName } from '../src/services/names.ts'
 import type { SpawnRequest } from '../src/services/spawn.ts'
 import { isHopeless, isReady } from '../src/services/waiting.ts'
 
@@ -11,7 +10,7 @@ const schema = {
   operationId: 'spawn',
   summary: 'Spawn a cocoon of a kind',
   description:
-    'Answers once the record is durable (202). With wait=ready: 201 when it is ready, 202 if not in time, 424 if it cannot be any more. The same request_id again: 200 and what has become of it.',
+    'Answers once the record is durable (202). With wait=ready: 201 when it is ready, 202 if not in time, 424 if it cannot be any more. The same request_id again: 200 and what has become of it. Of a key that stands twice in the body the last one counts.',
   tags: ['services'],
   querystring: SpawnQuery,
   body: SpawnBody,
@@ -39,7 +38,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
 
 function readBody(body: SpawnBody): SpawnRequest {
   const { kind, name, request_id: requestId, setup_token: setupToken, environment, labels } = body
-  return { kind, name: name === undefined ? name : plainName(name), requestId, setupToken, environment, labels }
+  return { kind, name, requestId, setupToken, environment, labels }
 }
 
 export default routes

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import test, { suite } from 'node:test'
+import { assertProblem, openControl } from '../support/control.ts'
+
+const HOST = 'Host: localhost'
+const CONTROLLED = [
+  ['GET', '/services'],
+  ['GET', '/services/x'],
+  ['DELETE', '/services/x'],
+  ['POST', '/services/x/stop'],
+  ['POST', '/services/x/start'],
+  ['POST', '/services/x/restart'],
+  ['POST', '/spawn'],
+  ['GET', '/kinds'],
+  ['GET', '/kinds/fake'],
+] as const
+
+suite('the control token', () => {
+  test('A1: no token, an empty one and another scheme are 401 with a challenge, on every controlled route', async (t) => {
+    const hive = await openControl(t)
+    for (const [method, path] of CONTROLLED)
+      for (const field of [
+        null,
+        'Authorization:',
+        'Authorization: Bearer',
+        'Authorization: Bearer ',
+        `Authorization: Basic ${hive.token}`,
+        `Authorization: ${hive.token}`,
+        `Authorization: Bearer${hive.token}`,
+      ]) {
+        const answer = await hive.raw(`${method} ${path} HTTP/1.1`, [HOST, ...(field === null ? [] : [field])])
+        assertProblem(answer, 401, 'HIVE_UNAUTHORIZED')
+        assert.match(answer.headers['www-authenticate'] ?? '', /^Bearer/)
+      }
+  })
+
+  test('A1: of two Authorization fields neither counts: 400, whichever is right', async (t) => {
+    const hive = await openControl(t)
+    for (const fields of [
+      [hive.bearer, 'Authorization: Bearer x'],
+      ['Authorization: Bearer x', hive.bearer],
+      [hive.bearer, hive.bearer],
+    ])
+      assertProblem(await hive.raw('GET /services HTTP/1.1', [HOST, ...fields]), 400, 'HIVE_REQUEST_INVALID')
+  })
+
+  test('A2: a token that is almost right is wrong', async (t) => {
+    const hive = await openControl(t)
+    const almost = [
+      ` ${hive.token}`,
+      `${hive.token}x`,
+      `${hive.token}\u00a0`,
+      `${hive.token} x`,
+      `${hive.token}, ${hive.token}`,
+      `"${hive.token}"`,
+      hive.token.slice(0, -1),
+      hive.token.slice(0, 1),
+      hive.token.toUpperCase(),
+      encodeURIComponent(`${hive.token}=`),
+      `${hive.token}${'x'.repeat(10_000)}`,
+      '\u00fc\u00ff',
+    ]
+    for (const token of almost)
+      assertProblem(
+        await hive.raw('GET /services HTTP/1.1', [HOST, `Authorization: Bearer ${token}`]),
+        401,
+        'HIVE_UNAUTHORIZED',
+        token,
+      )
+    // RFC 9110 §5.5: blanks around a field's value are not part of it.
+    assert.equal((await hive.raw('GET /services HTTP/1.1', [HOST, `${hive.bearer} \t `])).status, 200)
+    assert.equal((await hive.raw('GET /services HTTP/1.1', [HOST, `authorization: bEARER ${hive.token}`])).status, 200)
+  })
+
+  test('A2: a NUL or a line break in the token is no HTTP', async (t) => {
+    const hive = await openControl(t)
+    for (const broken of ['\0', '\r', '\n x']) {
+      const answer = await hive.raw('GET /services HTTP/1.1', [HOST, `${hive.bearer}${broken}`])
+      assertProblem(answer, 400, 'HIVE_REQUEST_INVALID')
+      assert.equal(answer.headers['connection'], 'close')
+    }
+  })
+
+  test('A3: a token in the query, in a cookie or in the data plane’s field is no token, and is never logged', async (t) => {
+    const hive = await openControl(t)
+    for (const name of ['token', 'access_token', 'authorization']) {
+      const answer = await hive.raw(`GET /services?${name}=${hive.token} HTTP/1.1`, [HOST])
+      assertProblem(answer, 401, 'HIVE_UNAUTHORIZED')
+      assert.ok(!answer.text.includes(hive.token))
+    }
+    for (const field of [
+      `Cookie: token=${hive.token}; hive=${hive.token}`,
+      `Hive-Token: ${hive.token}`,
+      `X-Api-Key: ${hive.token}`,
+      `Proxy-Authorization: Bearer ${hive.token}`,
+    ])
+      assertProblem(await hive.raw('GET /services HTTP/1.1', [HOST, field]), 401, 'HIVE_UNAUTHORIZED')
+    assert.ok(!hive.log().includes(hive.token))
+  })
+
+  test('A5: a token behind 2,500 fields, or behind 16 KB of them, is not reached: 431', async (t) => {
+    const hive = await openControl(t)
+    const many = Array.from({ length: 2_500 }, (_, at) => `a${at}: b`)
+    assertProblem(await hive.raw('GET /services HTTP/1.1', [HOST, ...many, hive.bearer]), 431, 'HIVE_HEADERS_TOO_LARGE')
+    assertProblem(
+      await hive.raw('GET /services HTTP/1.1', [HOST, ...many.slice(0, 120), hive.bearer]),
+      431,
+      'HIVE_HEADERS_TOO_LARGE',
+    )
+    const long = `X-Long: ${'x'.repeat(20_000)}`
+    assertProblem(await hive.raw('GET /services HTTP/1.1', [HOST, long, hive.bearer]), 431, 'HIVE_HEADERS_TOO_LARGE')
+  })
+
+  test('only the documents and the two health routes are open', async (t) => {
+    const hive = await openControl(t)
+    for (const path of ['/livez', '/readyz', '/openapi.json', '/docs/'])
+      assert.equal((await hive.raw(`GET ${path} HTTP/1.1`, [HOST])).status, 200, path)
+  })
+
+  test('HIVE_AUTH=off opens every route and takes any token', async (t) => {
+    const hive = await openControl(t, { env: { HIVE_AUTH: 'off' } })
+    assert.equal((await hive.raw('GET /services HTTP/1.1', [HOST])).status, 200)
+    assert.equal((await hive.raw('GET /services HTTP/1.1', [HOST, 'Authorization: Bearer x'])).status, 200)
+  })
+})
