@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HiveError } from '../src/errors.ts'
 import { ChangeHeaders, ChangeQuery, NameParams, problems, ServiceRef } from '../src/schemas.ts'
-import type { ServiceRow } from '../src/services/record.ts'
 import type { IntentRequest } from '../src/services/step.ts'
 import { isOver, type WaitFor } from '../src/services/waiting.ts'
 
@@ -33,10 +32,14 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     app.post(`/services/:name/${verb}`, { schema }, async (request, reply) => {
       const { id, wait, timeout_s = 60, recreate = false } = request.query
       const found = app.findService(request.params.name, id)
-      checkMatch(found, request.headers['if-match'])
       if (found.record.state === 'removed')
         throw new HiveError('HIVE_COCOON_GONE', 'spawn a new one', { extra: { service: app.services.present(found) } })
-      let row = await app.supervisor.intend(found.record.id, { ...intent, by: 'api', recreate })
+      let row = await app.supervisor.intend(found.record.id, {
+        ...intent,
+        by: 'api',
+        recreate,
+        revisions: revisionsOf(request.headers['if-match']),
+      })
       const waited = wait === undefined || wait === 'none' ? null : wait
       if (waited !== null) row = await app.waitFor(request, row, { for: waited, ms: timeout_s * 1000 })
       const service = app.services.present(row)
@@ -48,12 +51,13 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   }
 }
 
-/** RFC 9110 §13.1.1: strong comparison with the current ETag, `*` matches any. */
-function checkMatch(row: ServiceRow, ifMatch: string | undefined): void {
-  if (ifMatch === undefined || ifMatch.trim() === '*') return
-  const current = `"${row.record.revision}"`
-  if (!ifMatch.split(',').some((tag) => tag.trim() === current))
-    throw new HiveError('HIVE_REVISION_STALE', `the current ETag is ${current}`)
+/** RFC 9110 §13.1.1: compared strongly, so a weak tag matches nothing; null = no condition, `*` matches any. */
+function revisionsOf(ifMatch: string | undefined): readonly number[] | null {
+  if (ifMatch === undefined || ifMatch.trim() === '*') return null
+  return ifMatch.split(',').flatMap((tag) => {
+    const revision = /^"(\d{1,15})"$/.exec(tag.trim())?.[1]
+    return revision === undefined ? [] : [Number(revision)]
+  })
 }
 
 export default routes

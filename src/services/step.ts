@@ -15,12 +15,15 @@ export interface IntentRequest {
   readonly again?: boolean
   readonly volumes?: boolean
   readonly recreate?: boolean
+  /** Only while the row has one of these revisions. */
+  readonly revisions?: readonly number[] | null
 }
 
 export type Step =
   | { readonly outcome: 'changed'; readonly row: ServiceRow }
   | { readonly outcome: 'same' }
-  | { readonly outcome: 'refused'; readonly reason: string }
+  /** `stale`: the row has none of the asked revisions. */
+  | { readonly outcome: 'refused'; readonly reason: string; readonly stale?: boolean }
 
 export type Action =
   | 'prepare'
@@ -50,7 +53,9 @@ export function observe(row: ServiceRow, attempt: number, fact: Fact, now: strin
 
 /** Records what is wanted. Removal is final; a wish that changes nothing is `same`. */
 export function intend(row: ServiceRow, request: IntentRequest): Step {
-  const { state, desired } = row.record
+  const { state, desired, revision } = row.record
+  if (request.revisions && !request.revisions.includes(revision))
+    return { ...refused(`the current ETag is "${revision}"`), stale: true }
   if (state === 'removed')
     return request.desired === 'removed' ? { outcome: 'same' } : refused('the service is removed')
   if (desired === 'removed' && request.desired !== 'removed') return refused('the service is being removed')
@@ -100,6 +105,6 @@ function changed(from: ServiceRow, to: ServiceRow): Step {
   return { outcome: 'changed', row: withRecord(to, { revision: from.record.revision + 1 }) }
 }
 
-function refused(reason: string): Step {
+function refused(reason: string): Extract<Step, { outcome: 'refused' }> {
   return { outcome: 'refused', reason }
 }

@@ -83,7 +83,8 @@ export class Supervisor {
 
   /**
    * The one entry of intent; durable when it resolves.
-   * @throws HIVE_SERVICE_UNKNOWN, HIVE_COCOON_GONE, HIVE_STATE_CONFLICT, HIVE_CAPACITY, HIVE_STORE_FAILED
+   * @throws HIVE_SERVICE_UNKNOWN, HIVE_COCOON_GONE, HIVE_STATE_CONFLICT, HIVE_REVISION_STALE, HIVE_CAPACITY,
+   *         HIVE_STORE_FAILED
    */
   async intend(id: string, request: IntentRequest): Promise<ServiceRow> {
     const actor = this.#actors.get(id)
@@ -92,7 +93,8 @@ export class Supervisor {
     if (request.desired === 'running' && isEnded(state) && !isAttemptDue(actor.row)) this.#checkRoom()
     const step = await actor.intend(request)
     if (actor.row.record.state === 'removed') return this.#intendRemoved(id, request)
-    if (step.outcome === 'refused') throw new HiveError('HIVE_STATE_CONFLICT', step.reason)
+    if (step.outcome === 'refused')
+      throw new HiveError(step.stale ? 'HIVE_REVISION_STALE' : 'HIVE_STATE_CONFLICT', step.reason)
     return actor.row
   }
 

@@ -304,4 +304,14 @@ suite('POST /services/:name/stop, start and restart', () => {
     assert.equal(any.status, 200)
     assert.equal((await stop(`"${stopped.body.revision}"`)).status, 412, 'the tag of an older revision')
   })
+
+  test('of 20 changes at once with one If-Match exactly one is made', async (t) => {
+    const hive = await openControl(t)
+    const { revision } = await hive.spawn({ kind: 'fake', name: 'contested' })
+    const restart = () => hive.call('POST', '/services/contested/restart', undefined, { 'if-match': `"${revision}"` })
+    const answers = await Promise.all(Array.from({ length: 20 }, restart))
+    const statuses = answers.map(({ status }) => status).sort()
+    assert.deepEqual(statuses, [202, ...Array.from({ length: 19 }, () => 412)])
+    assert.equal((await hive.call('GET', '/services/contested?wait=ready')).body.attempt, 2)
+  })
 })

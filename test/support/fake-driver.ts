@@ -267,7 +267,15 @@ function keyOf(handle: RunnerHandle): string {
 
 function launchedOf(cocoon: FakeCocoon, adopted: boolean): Launched {
   const { spec, pid, startedAt } = cocoon
-  return { handle: handleOf(spec), endpoint: endpointOf(spec), pid, containerId: null, startedAt, adopted, createMs: null }
+  return {
+    handle: handleOf(spec),
+    endpoint: endpointOf(spec),
+    pid,
+    containerId: null,
+    startedAt,
+    adopted,
+    createMs: null,
+  }
 }
 
 function statusOf(cocoon: FakeCocoon | undefined): RunnerStatus {
