@@ -101,9 +101,13 @@ it('a real Prometheus scrapes Hive with the bearer token', {
   )
   t.after(() => child.kill('SIGKILL'))
   const query = `http://127.0.0.1:${port}/api/v1/query?query=hive_services_active`
-  await until(async () => {
-    const answer = await fetch(query).catch(() => null)
-    const found = answer?.ok ? ((await answer.json()) as { data: { result: { value: [number, string] }[] } }) : null
-    return found?.data.result[0]?.value[1] === '1'
-  }, 30_000, 'a scrape')
+  await until(
+    async () => {
+      const answer = await fetch(query).catch(() => null)
+      const found = answer?.ok ? ((await answer.json()) as { data: { result: { value: [number, string] }[] } }) : null
+      return found?.data.result[0]?.value[1] === '1'
+    },
+    30_000,
+    'a scrape',
+  )
 })
