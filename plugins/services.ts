@@ -72,18 +72,22 @@ export default plugin(
 /** @returns the function that ends the passes and waits for the one under way. */
 function reconcileRegularly(app: FastifyInstance, { config, clock, log }: ServicesOptions): () => Promise<void> {
   const stop = new AbortController()
-  let pass = Promise.resolve()
+  let pass: Promise<void> | null = null
   const run = () => {
+    if (pass !== null) return // a slow engine's pass may outlast the beat
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(RECONCILE_DEADLINE_MS)])
     const { services: view, supervisor, runners } = app
     const parts = { view, supervisor, drivers: runners.drivers.values(), clock, log, keepEndedMs: config.keepEndedMs }
-    pass = reconcile(parts, signal).catch((error: unknown) => {
-      if (!stop.signal.aborted) log.error({ err: error }, 'reconciling failed')
-    })
-    return pass
+    pass = reconcile(parts, signal)
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) log.error({ err: error }, 'reconciling failed')
+      })
+      .finally(() => {
+        pass = null
+      })
   }
-  void run()
-  const timer = setInterval(() => void run(), RECONCILE_EVERY_MS)
+  run()
+  const timer = setInterval(run, RECONCILE_EVERY_MS)
   timer.unref()
   return async () => {
     clearInterval(timer)

@@ -129,10 +129,20 @@ export class ServiceActor {
     }
     const waitMs = this.#backoff.next()
     this.#log.error({ err: error, retry_ms: Math.round(waitMs) }, 'a step failed and will be tried again')
+    this.#confess()
     this.#retry = setTimeout(() => {
       this.#retry = null
       this.wake()
     }, waitMs)
+  }
+
+  /** A fault nobody foresaw must not look like patience: the record says so until the next step succeeds. */
+  #confess(): void {
+    const error = {
+      code: 'HIVE_INTERNAL',
+      detail: 'a step failed in a way Hive does not know and is tried again: see the log',
+    }
+    this.observe(this.#row.record.attempt, { type: 'trouble', error }).catch(() => undefined) // it is logged already
   }
 
   #say(previous: ServiceRow, row: ServiceRow): void {

@@ -29,7 +29,7 @@ export function applyFact(row: ServiceRow, fact: Fact, now: string): ServiceRow 
     case 'ports':
       return toOtherPorts(row, fact)
     case 'launched':
-      return toLaunched(row, fact)
+      return toLaunched(row, fact, now)
     case 'ready':
       return toRunning(row, now)
     case 'stopping':
@@ -94,7 +94,7 @@ function toOtherPorts(row: ServiceRow, { leases }: FactOf<'ports'>): ServiceRow 
   return withLeases({ ...row, handle: null, launchedAttempt: 0, portMoves: row.portMoves + 1 }, leases)
 }
 
-function toLaunched(row: ServiceRow, fact: FactOf<'launched'>): ServiceRow | null {
+function toLaunched(row: ServiceRow, fact: FactOf<'launched'>, now: string): ServiceRow | null {
   const { state } = row.record
   // A launch may be overtaken by a stop, but never by one that came before it.
   if (state !== 'starting' && !(state === 'stopping' && row.mayExist)) return null
@@ -102,13 +102,19 @@ function toLaunched(row: ServiceRow, fact: FactOf<'launched'>): ServiceRow | nul
   const patch = {
     pid: fact.pid,
     container_id: fact.containerId,
-    started_at: new Date(fact.startedAt).toISOString(),
+    started_at: isoTime(fact.startedAt, now),
     error: null,
     timings,
   }
   const { handle, endpoint } = fact
   const next = { ...withRecord(row, patch), handle, launchedAttempt: row.record.attempt, endpoint }
   return isDeepStrictEqual(next, row) ? row : next
+}
+
+/** Engines write times with nanoseconds and offsets of their own; one that cannot be read is as good as now. */
+function isoTime(text: string, now: string): string {
+  const time = new Date(text)
+  return Number.isNaN(time.getTime()) ? now : time.toISOString()
 }
 
 function toRunning(row: ServiceRow, now: string): ServiceRow | null {

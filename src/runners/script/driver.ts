@@ -19,7 +19,7 @@ import { accepts, listenerOwner } from './listener.ts'
 import { inspectAttempt, listAttempts, targetOf } from './objects.ts'
 import { removeService, stopAttempt } from './removal.ts'
 import { sweepDrafts } from './run-directory.ts'
-import { openWork, startAttempt } from './starting.ts'
+import { startAttempt } from './starting.ts'
 import { waitForEnd } from './waiting.ts'
 
 export type { ScriptDriverOptions } from './host.ts'
@@ -74,11 +74,10 @@ function describe(host: ScriptHost, config: RunnerConfig): KindFacts {
 
 async function prepare(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<Prepared> {
   signal.throwIfAborted()
-  const checked = checkLaunch(scriptConfig(spec), host)
+  checkLaunch(scriptConfig(spec), host)
   const roots = makeRoots(host)
   if (!roots.available) throw new RunnerUnreachable(roots.reason ?? 'The state directory cannot be written')
-  const work = await openWork(host, spec, checked)
-  await work.close()
+  // The working directory is made by the start: a service that never gets there leaves none behind.
   return { exposed: [], pullMs: null }
 }
 
