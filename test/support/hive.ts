@@ -55,7 +55,8 @@ export async function openHive(t: TestContext, options: HiveOptions = {}): Promi
   const table = await openServiceTable(directory)
   t.after(() => table.close()) // also when building fails: its worker would keep the test process alive
   const lines: string[] = []
-  const log = createLogger({ logLevel: 'debug' }, sink(lines))
+  const logLevel = options.env?.['HIVE_LOG_LEVEL'] === undefined ? 'debug' : config.logLevel
+  const log = createLogger({ logLevel }, sink(lines))
   const parts = { config, state, table, log, version: 'test' }
   const app = await buildApp({
     ...parts,
