@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
+import { commit, prove, type TableFailure } from './table-commit.ts'
 
 /**
  * The one thread that touches the service table. Writes that arrive together share one transaction and one fsync
@@ -21,12 +22,8 @@ export type TableRequest =
   | { readonly call: number; readonly op: 'write'; readonly row: StoredRow }
   | { readonly call: number; readonly op: 'purge'; readonly id: string }
   | { readonly call: number; readonly op: 'load' }
+  | { readonly call: number; readonly op: 'prove' }
   | { readonly call: number; readonly op: 'close' }
-
-export interface TableFailure {
-  readonly kind: 'full' | 'failed'
-  readonly message: string
-}
 
 export interface TableReply {
   readonly call: number
@@ -45,7 +42,6 @@ export const SCHEMA_VERSION = 1
 
 // Primary result codes, sqlite.org/rescode.html.
 const BUSY = 5
-const FULL = 13
 /** CORRUPT, NOTADB */
 const DAMAGED: readonly number[] = [11, 26]
 
@@ -143,6 +139,7 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
       waiting = []
       return close(db, lock, request.call)
     }
+    if (request.op === 'prove') return reply({ call: request.call, failure: prove(db) })
     if (request.op === 'load')
       return reply({ call: request.call, failure: null, rows: statements.load.all() as unknown as StoredRow[] })
     // The whole burst is delivered before the next immediate: that is the group.
@@ -158,7 +155,7 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
 
 function commitGroup(db: DatabaseSync, statements: Statements, group: readonly TableRequest[]): void {
   const failure = transact(db, statements, group)
-  if (failure === null || group.length === 1) {
+  if (failure === null || failure.whole || group.length === 1) {
     for (const { call } of group) reply({ call, failure })
     return
   }
@@ -167,18 +164,9 @@ function commitGroup(db: DatabaseSync, statements: Statements, group: readonly T
 }
 
 function transact(db: DatabaseSync, statements: Statements, group: readonly TableRequest[]): TableFailure | null {
-  try {
-    db.exec('BEGIN IMMEDIATE')
+  return commit(db, () => {
     for (const request of group) apply(statements, request)
-    db.exec('COMMIT')
-    return null
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK')
-    return {
-      kind: sqliteCode(error) === FULL ? 'full' : 'failed',
-      message: messageOf(error),
-    }
-  }
+  })
 }
 
 function apply(statements: Statements, request: TableRequest): void {

@@ -2,7 +2,8 @@ import { Worker } from 'node:worker_threads'
 import { HiveError } from '../errors.ts'
 import type { ServiceRow } from './record.ts'
 import { StateDirectoryError } from './state-directory.ts'
-import type { RefusalReason, StoredRow, TableFailure, TableReply, TableRequest, TableStarted } from './table-worker.ts'
+import type { TableFailure } from './table-commit.ts'
+import type { RefusalReason, StoredRow, TableReply, TableRequest, TableStarted } from './table-worker.ts'
 
 /** The service table on disk: one worker thread, one writer. A promise that resolves means the row is on the disk. */
 export interface ServiceTable {
@@ -11,7 +12,7 @@ export interface ServiceTable {
   /** @throws HIVE_STORE_FAILED, HIVE_STORE_FULL  nothing was written. */
   write(row: ServiceRow): Promise<void>
   purge(id: string): Promise<void>
-  /** True until a write fails; true again after the next one that succeeds. */
+  /** True until a write fails; true again after one that succeeds. The disk is tried regularly until then. */
   readonly healthy: boolean
   close(): Promise<void>
 }
@@ -19,7 +20,7 @@ export interface ServiceTable {
 type Call =
   | Omit<Extract<TableRequest, { op: 'write' }>, 'call'>
   | Omit<Extract<TableRequest, { op: 'purge' }>, 'call'>
-  | { op: 'load' | 'close' }
+  | { op: 'load' | 'prove' | 'close' }
 
 interface Waiting {
   readonly resolve: (reply: TableReply) => void
@@ -60,8 +61,12 @@ const ADVICE = {
   unusable: 'See that the disk has room and that Hive may write there.',
 } as const satisfies Record<RefusalReason, string>
 
+/** How often a disk that failed is tried again. */
+const PROVE_EVERY_MS = 1_000
+
 class WorkerTable implements ServiceTable {
-  healthy = true
+  #healthy = true
+  #proving: NodeJS.Timeout | null = null
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   #calls = 0
@@ -72,6 +77,10 @@ class WorkerTable implements ServiceTable {
     worker.on('message', (reply: TableReply) => this.#settle(reply))
     worker.on('error', (error) => this.#fail(error))
     worker.on('exit', () => this.#fail(new Error('the table worker has ended')))
+  }
+
+  get healthy(): boolean {
+    return this.#healthy
   }
 
   async load(): Promise<readonly ServiceRow[]> {
@@ -91,6 +100,7 @@ class WorkerTable implements ServiceTable {
     if (this.#closed) return
     await this.#call({ op: 'close' }).catch(() => undefined) // a dead worker is closed, too
     this.#closed = true
+    if (this.#proving) clearTimeout(this.#proving)
     await this.#worker.terminate()
   }
 
@@ -101,9 +111,21 @@ class WorkerTable implements ServiceTable {
       this.#waiting.set(call, { resolve, reject })
       this.#worker.postMessage({ call, ...request } as TableRequest)
     })
-    this.healthy = reply.failure === null
+    this.#note(reply.failure === null)
     if (reply.failure) throw storeError(reply.failure)
     return reply
+  }
+
+  /** Without a write nobody would notice that the disk is well again. */
+  #note(healthy: boolean): void {
+    this.#healthy = healthy
+    if (healthy || this.#closed || this.#proving) return
+    this.#proving = setTimeout(() => {
+      this.#proving = null
+      // Its outcome is noted like any other; closed meanwhile = nothing to prove.
+      this.#call({ op: 'prove' }).catch(() => undefined)
+    }, PROVE_EVERY_MS)
+    this.#proving.unref()
   }
 
   #settle(reply: TableReply): void {
@@ -113,7 +135,7 @@ class WorkerTable implements ServiceTable {
   }
 
   #fail(cause: Error): void {
-    this.healthy = false
+    this.#healthy = false
     for (const waiting of this.#waiting.values())
       waiting.reject(new HiveError('HIVE_STORE_FAILED', 'the service table has failed: restart Hive', { cause }))
     this.#waiting.clear()
@@ -122,9 +144,10 @@ class WorkerTable implements ServiceTable {
 }
 
 function storeError(failure: TableFailure): HiveError {
+  const cause = new Error(failure.message)
   if (failure.kind === 'full')
-    return new HiveError('HIVE_STORE_FULL', 'free some space on the disk of the state directory', { cause: failure })
-  return new HiveError('HIVE_STORE_FAILED', 'the state directory cannot be written: see the log', { cause: failure })
+    return new HiveError('HIVE_STORE_FULL', 'free some space on the disk of the state directory', { cause })
+  return new HiveError('HIVE_STORE_FAILED', 'the state directory cannot be written: see the log', { cause })
 }
 
 function encodeRow(row: ServiceRow): StoredRow {
