@@ -57,7 +57,7 @@ export function toHiveError(error: FastifyError): HiveError {
   if (error.validation) return invalid(error)
   const known = BY_FASTIFY_CODE[error.code]
   if (known) return new HiveError(known[0], known[1], { cause: error })
-  if (error.statusCode === 400)
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
     return new HiveError('HIVE_REQUEST_INVALID', 'the request cannot be read', { cause: error })
   return new HiveError('HIVE_INTERNAL', 'the log of Hive says more under this request id', { cause: error })
 }

@@ -8,8 +8,8 @@ const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema,
 const time = () => Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 const count = (description?: string) => Type.Integer({ minimum: 0, ...(description && { description }) })
 const closed = { additionalProperties: false }
-
-const NO_CONTROL = '^[^\\u0000-\\u001f\\u007f]*$'
+// C1 as well (terminals take U+009B for ESC [), and what ends lines for some readers.
+const NO_CONTROL = '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$'
 const NO_NUL = '^[^\\u0000]*$'
 
 export const SpawnBody = Type.Object(

@@ -1,6 +1,7 @@
 import { isHiveError } from '../errors.ts'
 import { type Launched, LaunchRefused } from '../runners/driver.ts'
 import type { ActionContext } from './context.ts'
+import { leaseFree } from './free-ports.ts'
 import { launchSpec } from './launch-spec.ts'
 import { launchDeadline, orReject } from './prepare.ts'
 import type { PortLease } from './record.ts'
@@ -22,7 +23,7 @@ export async function launch(context: ActionContext, signal: AbortSignal): Promi
 export async function movePorts(context: ActionContext, error: unknown): Promise<boolean> {
   if (!canMovePorts(context, error)) return false
   const { leases, record } = context.row()
-  const moved = otherPorts(context)
+  const moved = await otherPorts(context)
   if (moved === null) return false
   const numbers = moved.map(({ hostPort }) => hostPort)
   context.log.warn({ attempt: record.attempt, ports: numbers }, 'a port was taken: using others')
@@ -45,7 +46,7 @@ export function canMovePorts(context: ActionContext, error: unknown): boolean {
   return stolen && !bound && portMoves < PORT_MOVES && leases.some(({ fixed }) => !fixed)
 }
 
-function otherPorts(context: ActionContext): readonly PortLease[] | null {
+async function otherPorts(context: ActionContext): Promise<readonly PortLease[] | null> {
   const { leases, record, config } = context.row()
   const wishes = leases.map((lease) => ({
     port: config.runner === 'script' ? null : lease.port,
@@ -53,7 +54,7 @@ function otherPorts(context: ActionContext): readonly PortLease[] | null {
     name: lease.name,
   }))
   try {
-    return context.parts.ports.lease(record.id, wishes)
+    return await leaseFree(context.parts.ports, record.id, wishes)
   } catch (error) {
     if (isHiveError(error, 'HIVE_CAPACITY')) return null
     throw error

@@ -1,6 +1,7 @@
 import { isHiveError } from '../errors.ts'
 import { LaunchRefused, type Prepared, RunnerUnreachable } from '../runners/driver.ts'
 import type { ActionContext } from './context.ts'
+import { leaseFree } from './free-ports.ts'
 import { isGated, launchSpec, portWishes } from './launch-spec.ts'
 import type { PortLease, ServiceError } from './record.ts'
 import { persist } from './trouble.ts'
@@ -15,9 +16,9 @@ export async function prepare(context: ActionContext, signal: AbortSignal): Prom
   await context.observe(attempt, { type: 'preparing' })
   await orReject(context, signal, async () => {
     // A script's ports are known before it is prepared, a container's only when its image is there.
-    const early = context.row().config.runner === 'script' ? leasesFor(context, []) : null
+    const early = context.row().config.runner === 'script' ? await leasesFor(context, []) : null
     const prepared = await prepareDriver(context, early ?? context.row().leases, signal)
-    const leases = early ?? leasesFor(context, prepared.exposed)
+    const leases = early ?? (await leasesFor(context, prepared.exposed))
     const gated = isGated(context.parts, context.row().config)
     const { pullMs } = prepared
     await context.observe(attempt, { type: 'starting', leases, gated, pullMs, queuedMs: Math.max(0, queuedMs) })
@@ -52,12 +53,12 @@ function prepareDriver(context: ActionContext, leases: readonly PortLease[], sig
 }
 
 /** A service keeps its ports from attempt to attempt; the first launch chooses them. */
-function leasesFor(context: ActionContext, exposed: readonly number[]): readonly PortLease[] {
+async function leasesFor(context: ActionContext, exposed: readonly number[]): Promise<readonly PortLease[]> {
   const { leases, record, config } = context.row()
   const wishes = portWishes(config, exposed)
   if (leases.length > 0 && !context.row().intent.recreate) return leases
   context.parts.ports.release(record.id)
-  return context.parts.ports.lease(record.id, wishes)
+  return leaseFree(context.parts.ports, record.id, wishes)
 }
 
 const FINAL = ['HIVE_LAUNCH_REFUSED', 'HIVE_SECRETS_LOST', 'HIVE_PORT_TAKEN', 'HIVE_CAPACITY'] as const

@@ -185,7 +185,17 @@ suite('POST /spawn', () => {
 
   test('A22: a request id is opaque text of up to 256 characters, without control characters', async (t) => {
     const hive = await openControl(t)
-    for (const request_id of ['', 'x'.repeat(257), 'x'.repeat(1_024), 'a\nb', 'a\r\nb', '\u001b[2J', 'a\u007f'])
+    for (const request_id of [
+      '',
+      'x'.repeat(257),
+      'x'.repeat(1_024),
+      'a\nb',
+      'a\r\nb',
+      '\u001b[2J',
+      'a\u007f',
+      '\u009b2J',
+      'a\u2028b',
+    ])
       assert.equal(
         (await hive.call('POST', '/spawn', { kind: 'fake', request_id })).status,
         400,

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { LaunchRefused, RunnerUnreachable } from '../../src/runners/driver.ts'
+import { LaunchRefused, type LaunchSpec, RunnerUnreachable } from '../../src/runners/driver.ts'
 import { RUNNER_PATIENCE_MS } from '../../src/services/prepare.ts'
 import { FakeRunner } from '../support/fake-driver.ts'
+import { freePort } from '../support/free-port.ts'
 import { containerKind, scriptKind } from '../support/service-row.ts'
 import { openSupervisor, type SupervisorBench, TestClock } from '../support/supervisor.ts'
 
@@ -218,29 +218,35 @@ describe('a launch that is refused', { concurrency: 4 }, () => {
   })
 
   it('a script that ended because a stranger has its port is launched elsewhere; if it ends there, too, that is its end', async (t) => {
-    const first = await takenPort(t)
-    const runner = new FakeRunner({ behave: () => ({ exit: { code: 98, signal: null, oom: false }, listens: false }) })
-    const bench = await openSupervisor(t, { runner, portRange: { first, last: first + 20 } })
+    const taken: number[] = []
+    const behave = ({ ports }: LaunchSpec) => {
+      const port = ports[0]?.hostPort ?? 0
+      if (taken.length === 0) takePort(t, port)
+      taken.push(port)
+      return { exit: { code: 98, signal: null, oom: false }, listens: false }
+    }
+    const bench = await openSupervisor(t, { runner: new FakeRunner({ behave }) })
     const { record } = await bench.in(await bench.spawn(), 'failed')
     assert.deepEqual([record.exit?.code, record.exit?.reason], [98, 'exited'])
-    assert.ok(calls(bench, 'start') >= 2)
-    assert.ok((record.ports[0]?.host_port ?? 0) > first)
+    assert.equal(taken.length, 2)
+    assert.notEqual(taken[0], taken[1])
+    assert.equal(record.ports[0]?.host_port, taken[1])
   })
 
   it('a script whose own leavings hold its port is not launched for ever', async (t) => {
-    const first = await takenPort(t)
-    const runner = new FakeRunner({ behave: () => ({ exit: { code: 1, signal: null, oom: false }, listens: false }) })
-    const bench = await openSupervisor(t, { runner, portRange: { first, last: first } })
+    const behave = ({ ports }: LaunchSpec) => {
+      takePort(t, ports[0]?.hostPort ?? 0)
+      return { exit: { code: 1, signal: null, oom: false }, listens: false }
+    }
+    const first = await freePort()
+    const bench = await openSupervisor(t, { runner: new FakeRunner({ behave }), portRange: { first, last: first } })
     const { record } = await bench.in(await bench.spawn(), 'failed')
     assert.deepEqual([record.exit?.code, calls(bench, 'start')], [1, 1])
   })
 })
 
-async function takenPort(t: TestContext): Promise<number> {
-  const stranger = createServer()
-  stranger.listen(0, '127.0.0.1')
-  await once(stranger, 'listening')
+/** A stranger that listens on a port from the next tick on. */
+function takePort(t: TestContext, port: number): void {
+  const stranger = createServer().listen(port, '127.0.0.1')
   t.after(() => stranger.close())
-  const address = stranger.address()
-  return typeof address === 'object' && address ? address.port : assert.fail()
 }
