@@ -53,7 +53,17 @@ export async function openHive(t: TestContext, options: HiveOptions = {}): Promi
   const config = configOf(directory, options)
   const state = await openStateDirectory({ path: directory, token: config.token, masterKey: config.masterKey })
   const table = await openServiceTable(directory)
-  t.after(() => table.close()) // also when building fails: its worker would keep the test process alive
+  let hive: TestHive | null = null
+  // One hook for all of it: hooks run in the order of their making, and a closed table removes no cocoon.
+  t.after(async () => {
+    try {
+      if (hive) await removeAll(hive)
+    } finally {
+      await hive?.close()
+      await table.close() // also when building fails: its worker would keep the test process alive
+      if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+    }
+  })
   const lines: string[] = []
   const logLevel = options.env?.['HIVE_LOG_LEVEL'] === undefined ? 'debug' : config.logLevel
   const log = createLogger({ logLevel }, sink(lines))
@@ -67,12 +77,7 @@ export async function openHive(t: TestContext, options: HiveOptions = {}): Promi
   const { port } = app.server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
   app.services.setOrigins({ base: url, ofCocoon: (name) => `http://${name}.localhost:${port}` })
-  const hive = client({ app, url, port, directory, token: state.token.reveal(), log: () => lines.join('') })
-  t.after(async () => {
-    await removeAll(hive)
-    await hive.close()
-    if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
-  })
+  hive = client({ app, url, port, directory, token: state.token.reveal(), log: () => lines.join('') })
   return hive
 }
 
@@ -128,9 +133,11 @@ function client(base: Pick<TestHive, 'app' | 'url' | 'port' | 'directory' | 'tok
 async function removeAll(hive: TestHive): Promise<void> {
   if (!hive.app.server.listening) return
   const { body } = await hive.call('GET', '/services?limit=1000')
-  await Promise.all(
-    body.services.map(({ name }: ServiceRecord) => hive.call('DELETE', `/services/${name}?volumes=true`)),
-  )
+  const removals = body.services.map(async ({ name }: ServiceRecord) => {
+    const answer = await hive.call('DELETE', `/services/${name}?volumes=true`)
+    assert.equal(answer.status, 200, `${name} was not removed: ${answer.text}`)
+  })
+  await Promise.all(removals)
 }
 
 function sink(lines: string[]): Writable {
