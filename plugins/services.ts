@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
 import type { Logger } from 'pino'
@@ -42,7 +42,7 @@ export default plugin(
       table,
       view,
       vault: createVault(options.masterKey),
-      ports: new PortPool(config.portRange, () => clock.now().getTime()),
+      ports: new PortPool(config.portRange, () => clock.now().getTime(), anyPortOf(config)),
       slots: new StartSlots(config.maxStarts),
       drivers: app.runners.drivers,
       clock,
@@ -94,4 +94,8 @@ function reconcileRegularly(app: FastifyInstance, { config, clock, log }: Servic
     stop.abort()
     await pass
   }
+}
+
+function anyPortOf({ portRange: { first, last } }: HiveConfig): number {
+  return randomInt(first, last + 1)
 }

@@ -25,10 +25,11 @@ export class PortPool {
   readonly #restingUntil = new Map<number, number>()
   #next: number
 
-  constructor(range: NumberRange, now: () => number) {
+  /** @param start  The number to begin with: two Hives that share a range should not begin with the same. */
+  constructor(range: NumberRange, now: () => number, start: number = range.first) {
     this.#range = range
     this.#now = now
-    this.#next = range.first
+    this.#next = start
   }
 
   /** Takes over what a loaded row holds, or will hold by its fixed numbers, or has just released. */

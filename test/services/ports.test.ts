@@ -49,6 +49,13 @@ describe('the port pool', () => {
     assert.equal(take('c'), first)
   })
 
+  it('begins where it is told and goes round the whole range from there', () => {
+    const pool = new PortPool({ first: 20_000, last: 20_003 }, () => 0, 20_002)
+    const ports = ['a', 'b', 'c', 'd'].map((id) => pool.lease(id, [any])[0]?.hostPort)
+    assert.deepEqual(ports, [20_002, 20_003, 20_000, 20_001])
+    assert.throws(() => pool.lease('e', [any]), usedUp)
+  })
+
   it('a freed number comes round again as late as possible', () => {
     const { pool, clock, take } = poolOf(5)
     const [one, two] = [take('a'), take('b')]
