@@ -4,6 +4,7 @@ import type { SupervisorParts } from './context.ts'
 import { cocoonEnvironment } from './environment.ts'
 import type { PortWish } from './ports.ts'
 import type { PortLease, ServiceRow } from './record.ts'
+import { openSecrets } from './secrets.ts'
 
 /**
  * Everything the driver needs for the row's current attempt, secrets included.
@@ -11,8 +12,7 @@ import type { PortLease, ServiceRow } from './record.ts'
  */
 export function launchSpec(parts: SupervisorParts, row: ServiceRow, leases: readonly PortLease[]): LaunchSpec {
   const { id, name, kind, attempt, request_id: requestId } = row.record
-  const secrets = row.sealed ? parts.vault.open(id, row.sealed) : null
-  if (secrets === null) throw new Error(`service ${id} has no sealed secrets`)
+  const secrets = openSecrets(parts.vault, row)
   // Before a container is prepared it has no leases yet, but the port inside it is already known.
   const port = leases[0]?.port ?? portWishes(row.config, [])[0]?.port ?? null
   const values = { kind, service_name: name, request_id: requestId, port }

@@ -7,8 +7,9 @@ import { portWishes } from './launch-spec.ts'
 import { newServiceName, plainName } from './names.ts'
 import { holdsPorts } from './ports.ts'
 import { isActive, isEnded, type ServiceRow } from './record.ts'
+import { openSecrets, sayLostSecrets } from './secrets.ts'
 import { checkSpawn, type KindRules, newRow, requestHmac, type SpawnRequest } from './spawn.ts'
-import type { IntentRequest } from './step.ts'
+import { type IntentRequest, intend } from './step.ts'
 import { isAttemptDue } from './transition.ts'
 
 export interface SupervisorOptions extends SupervisorParts {
@@ -50,6 +51,7 @@ export class Supervisor {
       this.#options.view.publish(row)
       if (holdsPorts(row) || row.record.state === 'removed') this.#options.ports.adopt(row, portWishes(row.config, []))
     }
+    sayLostSecrets(this.#options.vault, inOrder, this.#options.log)
     for (const row of inOrder) if (row.record.state !== 'removed') this.#adopt(row).wake()
   }
 
@@ -91,6 +93,7 @@ export class Supervisor {
     if (!actor) return this.#intendRemoved(id, request)
     const { state } = actor.row.record
     if (request.desired === 'running' && isEnded(state) && !isAttemptDue(actor.row)) this.#checkRoom()
+    this.#checkSecrets(actor.row, request)
     const step = await actor.intend(request)
     if (actor.row.record.state === 'removed') return this.#intendRemoved(id, request)
     if (step.outcome === 'refused')
@@ -130,6 +133,7 @@ export class Supervisor {
     const born = this.#bornRequests.get(requestId)
     const known = this.#options.view.byRequest(requestId)
     const knownHmac = born?.hmac ?? known?.requestHmac
+    if (knownHmac !== undefined && knownHmac !== hmac && known?.sealed) openSecrets(this.#options.vault, known) // under another key the same body has another HMAC
     if (knownHmac !== undefined && knownHmac !== hmac)
       throw new HiveError('HIVE_REQUEST_ID_REUSED', 'it was sent before with another body: use a new request_id')
     return born ? born.row : known
@@ -152,6 +156,12 @@ export class Supervisor {
     if (!row) throw new HiveError('HIVE_SERVICE_UNKNOWN', 'it may have been removed more than 24 hours ago')
     if (request.desired === 'removed') return row
     throw new HiveError('HIVE_COCOON_GONE', 'spawn a new one', { extra: { service: this.#options.view.present(row) } })
+  }
+
+  /** Before anything is stopped for a launch that could not follow. */
+  #checkSecrets(row: ServiceRow, request: IntentRequest): void {
+    const step = intend(row, request)
+    if (step.outcome === 'changed' && step.row.targetAttempt > row.targetAttempt) openSecrets(this.#options.vault, row)
   }
 
   #checkRoom(): void {

@@ -138,6 +138,9 @@ describe('launchSpec', () => {
   })
 
   it('a removed row has no secrets any more', () => {
-    assert.throws(() => launchSpec(parts, rowIn('removed'), []), /no sealed secrets/)
+    assert.throws(
+      () => launchSpec(parts, rowIn('removed'), []),
+      (error) => isHiveError(error, 'HIVE_SECRETS_LOST'),
+    )
   })
 })
