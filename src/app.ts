@@ -18,6 +18,7 @@ import documentRoutes from '../routes/documents.ts'
 import healthRoutes from '../routes/health.ts'
 import kindRoutes from '../routes/kinds.ts'
 import metricsRoutes from '../routes/metrics.ts'
+import orphanRoutes from '../routes/orphans.ts'
 import serviceRoutes from '../routes/services.ts'
 import spawnRoutes from '../routes/spawn.ts'
 import { serverOptions } from './http/server-options.ts'
@@ -71,6 +72,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await control.register(serviceRoutes)
     await control.register(changeRoutes)
     await control.register(kindRoutes)
+    await control.register(orphanRoutes)
     await control.register(metricsRoutes)
   })
   return app

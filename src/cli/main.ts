@@ -4,13 +4,14 @@ import { kinds } from './commands/kinds.ts'
 import { later } from './commands/later.ts'
 import { list } from './commands/list.ts'
 import { open } from './commands/open.ts'
+import { orphans } from './commands/orphans.ts'
 import { serve } from './commands/serve.ts'
 import { show } from './commands/show.ts'
 import { spawn } from './commands/spawn.ts'
 import { EXIT, reportFailure, usage } from './failure.ts'
 import type { CliIo, Environment } from './io.ts'
 
-const COMMANDS: readonly Command[] = [serve, spawn, list, kinds, show, open, ...change, ...later]
+const COMMANDS: readonly Command[] = [serve, spawn, list, kinds, show, open, ...change, orphans, ...later]
 
 /**
  * Runs one command line.

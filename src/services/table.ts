@@ -55,9 +55,8 @@ const ADVICE = {
   locked: 'Stop the other Hive, or give this one its own HIVE_STATE_DIR.',
   newer: 'Start the newer Hive again, or give this one its own HIVE_STATE_DIR.',
   lock_damaged: 'It holds nothing of value: remove it while no Hive runs here.',
-  damaged:
-    'Restore hive.db from a backup, or move it and lock.db away to begin anew: cocoons that still run become orphans.',
-  missing: 'Restore hive.db from a backup, or remove lock.db to begin anew: cocoons that still run become orphans.',
+  damaged: 'Restore hive.db from a backup, or run `hive doctor --rebuild`, which re-makes it from what runs.',
+  missing: 'Restore hive.db from a backup, run `hive doctor --rebuild`, or remove lock.db to begin anew.',
   unusable: 'See that the disk has room and that Hive may write there.',
 } as const satisfies Record<RefusalReason, string>
 

@@ -67,10 +67,10 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     },
     async close() {
       for (const hive of hives) await hive.end('SIGKILL').catch(() => undefined) // it may have ended long ago
-      killProcessesOf(run)
       bystander.kill('SIGKILL')
       const own = await instance().catch(() => null)
       if (own !== null) for (const host of Object.values(engines)) await removeContainersOf(host, own)
+      killProcessesOf(run)
       await rm(join(directory, '..'), { recursive: true, force: true, maxRetries: 5 })
     },
   }
