@@ -1,11 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
 import { measuredDriver } from '../src/metrics/measured-driver.ts'
-import { createContainerDriver } from '../src/runners/container.ts'
+import { createDrivers } from '../src/runners/create-drivers.ts'
 import type { RunnerDriver } from '../src/runners/driver.ts'
 import { RunnerSet } from '../src/runners/runner-set.ts'
-import { runCredentialHelper } from '../src/runners/script/credential-helper.ts'
-import { createScriptDriver } from '../src/runners/script/driver.ts'
 import type { HiveConfig } from '../src/settings.ts'
 
 declare module 'fastify' {
@@ -25,7 +23,7 @@ export interface RunnersOptions {
 export default plugin(
   async (app: FastifyInstance, options: RunnersOptions) => {
     const onWarning = (message: string) => app.log.warn(message)
-    const drivers = (options.drivers ?? createDrivers(options, onWarning)).map((driver) =>
+    const drivers = (options.drivers ?? createDrivers({ ...options, onWarning })).map((driver) =>
       measuredDriver(driver, app.metrics.runnerCall),
     )
     const runners = new RunnerSet(drivers, ({ runner, available, reason }) => {
@@ -37,17 +35,3 @@ export default plugin(
   },
   { name: 'runners', dependencies: ['metrics'] },
 )
-
-/** A new runner is one file below src/runners and one line here. */
-function createDrivers(
-  { config, instanceId }: RunnersOptions,
-  onWarning: (message: string) => void,
-): readonly RunnerDriver[] {
-  const { stateDir, hostEnvironment, registryAuthFile } = config
-  const engine = { instanceId, registryAuthFile, home: hostEnvironment.HOME, runCredentialHelper, onWarning }
-  return [
-    createContainerDriver({ ...engine, type: 'docker', hosts: config.dockerHosts }),
-    createContainerDriver({ ...engine, type: 'podman', hosts: config.podmanHosts }),
-    createScriptDriver({ stateDir, instanceId, hostEnvironment, onWarning }),
-  ]
-}

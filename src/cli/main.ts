@@ -1,5 +1,6 @@
 import { COMMON_HELP, type Command, parseInvocation } from './command.ts'
 import { change } from './commands/change.ts'
+import { doctor } from './commands/doctor.ts'
 import { kinds } from './commands/kinds.ts'
 import { later } from './commands/later.ts'
 import { list } from './commands/list.ts'
@@ -11,7 +12,7 @@ import { spawn } from './commands/spawn.ts'
 import { EXIT, reportFailure, usage } from './failure.ts'
 import type { CliIo, Environment } from './io.ts'
 
-const COMMANDS: readonly Command[] = [serve, spawn, list, kinds, show, open, ...change, orphans, ...later]
+const COMMANDS: readonly Command[] = [serve, spawn, list, kinds, show, open, ...change, orphans, doctor, ...later]
 
 /**
  * Runs one command line.

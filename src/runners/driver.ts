@@ -86,7 +86,11 @@ export type RunnerStatus =
 export interface OwnedObject {
   readonly id: string
   readonly name: string
+  /** Id of the kind it was launched by. */
+  readonly kind: string
   readonly attempt: number
+  /** The exposed port inside; null = it has none. */
+  readonly port: number | null
   readonly handle: RunnerHandle
   readonly running: boolean
   readonly createdAt: string | null

@@ -1,22 +1,13 @@
 import { join } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { commit, prove, type TableFailure } from './table-commit.ts'
+import { describe, openTable, type RefusalReason, type StoredRow, takeLock, WRITE_ROW } from './table-file.ts'
 
 /**
  * The one thread that touches the service table. Writes that arrive together share one transaction and one fsync
  * (WAL, synchronous=FULL: sqlite.org/pragma.html#pragma_synchronous); each is answered after it.
  */
-
-export interface StoredRow {
-  readonly id: string
-  readonly name: string
-  /** 1 while the name is taken, 0 for a tombstone. */
-  readonly live: 0 | 1
-  readonly requestId: string
-  readonly body: string
-  readonly sealed: Uint8Array | null
-}
 
 export type TableRequest =
   | { readonly call: number; readonly op: 'write'; readonly row: StoredRow }
@@ -31,32 +22,15 @@ export interface TableReply {
   readonly rows?: readonly StoredRow[]
 }
 
-export type RefusalReason = 'locked' | 'lock_damaged' | 'newer' | 'damaged' | 'missing' | 'unusable'
-
 export interface TableStarted {
   readonly started: true
   readonly refused: { readonly reason: RefusalReason; readonly message: string } | null
 }
 
-export const SCHEMA_VERSION = 1
-
-// Primary result codes, sqlite.org/rescode.html.
-const BUSY = 5
-/** CORRUPT, NOTADB */
-const DAMAGED: readonly number[] = [11, 26]
-
 interface Statements {
   readonly write: StatementSync
   readonly purge: StatementSync
   readonly load: StatementSync
-}
-
-class Refused extends Error {
-  readonly reason: RefusalReason
-  constructor(reason: RefusalReason, message: string) {
-    super(message)
-    this.reason = reason
-  }
 }
 
 function start({ directory }: { directory: string }): void {
@@ -70,65 +44,13 @@ function start({ directory }: { directory: string }): void {
     serve(db, lock)
   } catch (error) {
     lock?.close()
-    const refused = error instanceof Refused ? { reason: error.reason, message: error.message } : describe(error)
-    port.postMessage({ started: true, refused } satisfies TableStarted)
+    port.postMessage({ started: true, refused: describe(error) } satisfies TableStarted)
   }
-}
-
-function describe(error: unknown): { reason: RefusalReason; message: string } {
-  return { reason: isDamaged(error) ? 'damaged' : 'unusable', message: messageOf(error) }
-}
-
-/**
- * In exclusive locking mode the file lock outlives the transaction that took it, and the kernel drops it with the
- * process, however that dies (sqlite.org/pragma.html#pragma_locking_mode).
- */
-function takeLock(file: string): DatabaseSync {
-  const lock = new DatabaseSync(file)
-  try {
-    lock.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS made (at TEXT); COMMIT')
-    return lock
-  } catch (error) {
-    lock.close()
-    if (sqliteCode(error) === BUSY) throw new Refused('locked', 'another Hive uses this state directory')
-    if (isDamaged(error)) throw new Refused('lock_damaged', `lock.db is damaged: ${messageOf(error)}`)
-    throw error
-  }
-}
-
-function openTable(file: string, lock: DatabaseSync): DatabaseSync {
-  const db = new DatabaseSync(file)
-  db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=2000')
-  const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
-  if (version > SCHEMA_VERSION)
-    throw new Refused('newer', `the service table has format ${version}, this Hive knows up to ${SCHEMA_VERSION}`)
-  const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check']
-  if (check !== 'ok') throw new Refused('damaged', `the service table is damaged: ${String(check)}`)
-  // A table that has vanished must not be mistaken for one that never was: every cocoon would be forgotten.
-  const made = lock.prepare('SELECT at FROM made').get() !== undefined
-  if (version === 0 && made) throw new Refused('missing', 'hive.db is missing or empty, but there has been one')
-  if (version === 0) createSchema(db)
-  if (!made) lock.prepare('INSERT INTO made VALUES (?)').run(new Date().toISOString())
-  return db
-}
-
-function createSchema(db: DatabaseSync): void {
-  db.exec(`
-    BEGIN IMMEDIATE;
-    CREATE TABLE services (
-      id TEXT PRIMARY KEY, name TEXT NOT NULL, live INTEGER NOT NULL, request_id TEXT NOT NULL,
-      body TEXT NOT NULL, sealed BLOB
-    ) STRICT, WITHOUT ROWID;
-    CREATE UNIQUE INDEX one_live_service_per_name ON services (name) WHERE live = 1;
-    CREATE UNIQUE INDEX one_service_per_request ON services (request_id);
-    PRAGMA user_version = ${SCHEMA_VERSION};
-    COMMIT;`)
 }
 
 function serve(db: DatabaseSync, lock: DatabaseSync): void {
   const statements: Statements = {
-    write: db.prepare(`INSERT INTO services (id, name, live, request_id, body, sealed) VALUES (?, ?, ?, ?, ?, ?)
-      ON CONFLICT (id) DO UPDATE SET name = excluded.name, live = excluded.live, body = excluded.body, sealed = excluded.sealed`),
+    write: db.prepare(WRITE_ROW),
     purge: db.prepare('DELETE FROM services WHERE id = ?'),
     load: db.prepare('SELECT id, name, live, request_id AS requestId, body, sealed FROM services'),
   }
@@ -174,20 +96,6 @@ function apply(statements: Statements, request: TableRequest): void {
   if (request.op !== 'write') return
   const { id, name, live, requestId, body, sealed } = request.row
   statements.write.run(id, name, live, requestId, body, sealed)
-}
-
-/** The primary SQLite result code; 0 = some other error. */
-function sqliteCode(error: unknown): number {
-  const code = (error as { errcode?: unknown }).errcode
-  return typeof code === 'number' ? code & 0xff : 0
-}
-
-function isDamaged(error: unknown): boolean {
-  return DAMAGED.includes(sqliteCode(error))
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 function close(db: DatabaseSync, lock: DatabaseSync, call: number): void {

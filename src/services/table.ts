@@ -3,7 +3,8 @@ import { HiveError } from '../errors.ts'
 import type { ServiceRow } from './record.ts'
 import { StateDirectoryError } from './state-directory.ts'
 import type { TableFailure } from './table-commit.ts'
-import type { RefusalReason, StoredRow, TableReply, TableRequest, TableStarted } from './table-worker.ts'
+import type { RefusalReason, StoredRow } from './table-file.ts'
+import type { TableReply, TableRequest, TableStarted } from './table-worker.ts'
 
 /** The service table on disk: one worker thread, one writer. A promise that resolves means the row is on the disk. */
 export interface ServiceTable {
@@ -54,6 +55,7 @@ function started(worker: Worker, directory: string): Promise<void> {
 const ADVICE = {
   locked: 'Stop the other Hive, or give this one its own HIVE_STATE_DIR.',
   newer: 'Start the newer Hive again, or give this one its own HIVE_STATE_DIR.',
+  foreign: 'Give Hive a state directory of its own, or move that file away.',
   lock_damaged: 'It holds nothing of value: remove it while no Hive runs here.',
   damaged: 'Restore hive.db from a backup, or run `hive doctor --rebuild`, which re-makes it from what runs.',
   missing: 'Restore hive.db from a backup, run `hive doctor --rebuild`, or remove lock.db to begin anew.',
@@ -149,13 +151,13 @@ function storeError(failure: TableFailure): HiveError {
   return new HiveError('HIVE_STORE_FAILED', 'the state directory cannot be written: see the log', { cause })
 }
 
-function encodeRow(row: ServiceRow): StoredRow {
+export function encodeRow(row: ServiceRow): StoredRow {
   const { sealed, ...plain } = row
   const { id, name, request_id, state } = row.record
   return { id, name, live: state === 'removed' ? 0 : 1, requestId: request_id, body: JSON.stringify(plain), sealed }
 }
 
-function decodeRow(stored: StoredRow): ServiceRow {
+export function decodeRow(stored: StoredRow): ServiceRow {
   try {
     return { ...(JSON.parse(stored.body) as Omit<ServiceRow, 'sealed'>), sealed: stored.sealed }
   } catch (cause) {

@@ -212,6 +212,8 @@ export class FakeRunner {
     return [...newest.values()].map((cocoon) => ({
       id: cocoon.spec.id,
       name: cocoon.spec.name,
+      kind: cocoon.spec.kind,
+      port: cocoon.spec.ports[0]?.port ?? null,
       attempt: cocoon.spec.attempt,
       handle: handleOf(cocoon.spec),
       running: cocoon.exit === null,

@@ -52,6 +52,8 @@ export function ownedObject(entry: unknown, runner: string, engine: string): Own
   return {
     id,
     name: labels?.[LABEL.name] ?? '',
+    kind: labels?.[LABEL.kind] ?? '',
+    port: labels?.[LABEL.port] === undefined ? null : Number(labels[LABEL.port]),
     attempt: Number(labels?.[LABEL.attempt] ?? 0),
     handle: makeHandle(runner, handle),
     running: State === 'running' || State === 'paused' || State === 'stopping',

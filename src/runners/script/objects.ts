@@ -53,6 +53,8 @@ function newestOf(host: ScriptHost, id: string): OwnedObject | null {
   return {
     id: marker.id,
     name: marker.name,
+    kind: marker.kind,
+    port: marker.port,
     attempt: marker.attempt,
     handle: handleOf(marker, worker),
     running: readExit(directory) === null && workerRuns(identityOf(marker, worker), host.bootId),

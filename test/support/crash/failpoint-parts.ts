@@ -2,14 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../../src/app.ts'
 import { readConfig } from '../../../src/config.ts'
 import { createLogger } from '../../../src/logging.ts'
-import { createContainerDriver } from '../../../src/runners/container.ts'
+import { createDrivers } from '../../../src/runners/create-drivers.ts'
 import type { RunnerDriver } from '../../../src/runners/driver.ts'
-import { runCredentialHelper } from '../../../src/runners/script/credential-helper.ts'
-import { createScriptDriver } from '../../../src/runners/script/driver.ts'
 import type { ServiceRow } from '../../../src/services/record.ts'
-import { openStateDirectory, type StateDirectory } from '../../../src/services/state-directory.ts'
+import { openStateDirectory } from '../../../src/services/state-directory.ts'
 import { openServiceTable, type ServiceTable } from '../../../src/services/table.ts'
-import type { HiveConfig } from '../../../src/settings.ts'
 
 export type Point = (name: string) => void
 
@@ -21,19 +18,10 @@ export async function createServices(env: NodeJS.ProcessEnv, point: Point): Prom
   const { stateDir: path, token, masterKey } = config
   const state = await openStateDirectory({ path, token, masterKey })
   const table = watchedTable(await openServiceTable(path), point)
-  const drivers = driversOf(config, state).map((driver) => watchedDriver(driver, point))
+  const { instanceId } = state
+  const created = createDrivers({ config, instanceId, onWarning: () => {} })
+  const drivers = created.map((driver) => watchedDriver(driver, point))
   return buildApp({ config, state, table, drivers, log: createLogger(config), version: 'test' })
-}
-
-function driversOf(config: HiveConfig, { instanceId }: StateDirectory): readonly RunnerDriver[] {
-  const { stateDir, hostEnvironment, registryAuthFile, kinds } = config
-  const used = new Set(kinds.map(({ runner_type }) => runner_type))
-  const engine = { instanceId, registryAuthFile, home: null, runCredentialHelper }
-  return [
-    createScriptDriver({ stateDir, instanceId, hostEnvironment }),
-    ...(used.has('docker') ? [createContainerDriver({ ...engine, type: 'docker', hosts: config.dockerHosts })] : []),
-    ...(used.has('podman') ? [createContainerDriver({ ...engine, type: 'podman', hosts: config.podmanHosts })] : []),
-  ]
 }
 
 function watchedTable(table: ServiceTable, point: Point): ServiceTable {

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { createScriptDriver } from '../../../src/runners/script/driver.ts'
 import { RecordingClient } from './client.ts'
 import { removeContainersOf } from './engine-objects.ts'
 import { type HiveCommand, type HiveProcess, startHiveProcess } from './hive-process.ts'
@@ -29,6 +30,8 @@ export interface World {
   readonly directory: string
   readonly run: string
   readonly ledger: Ledger
+  /** What its Hives are told. */
+  readonly env: Readonly<Record<string, string>>
   /** Starts the next Hive. One at a time, unless the test is about that. */
   start(command?: Partial<HiveCommand>): Promise<HiveProcess>
   client(hive: HiveProcess): RecordingClient
@@ -53,6 +56,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     directory,
     run,
     ledger,
+    env: { PATH: process.env['PATH'] ?? '', ...env },
     logs,
     instance,
     async start(command = {}) {
@@ -71,9 +75,19 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       const own = await instance().catch(() => null)
       if (own !== null) for (const host of Object.values(engines)) await removeContainersOf(host, own)
       killProcessesOf(run)
+      if (own !== null) await removeScripts(directory, own)
       await rm(join(directory, '..'), { recursive: true, force: true, maxRetries: 5 })
     },
   }
+}
+
+/** Run directories and cgroup leaves, with what still lives in them. */
+async function removeScripts(stateDir: string, instanceId: string): Promise<void> {
+  const hostEnvironment = { PATH: process.env['PATH'] ?? null, HOME: null, LANG: null, TZ: null, TMPDIR: null }
+  const driver = createScriptDriver({ stateDir, instanceId, hostEnvironment })
+  const signal = AbortSignal.timeout(20_000)
+  for (const { handle } of await driver.list(signal)) await driver.remove(handle, { volumes: true }, signal)
+  await driver.close()
 }
 
 /** As `openWorld`, closed after the test. */
@@ -93,6 +107,7 @@ function environment(directory: string, run: string, options: WorldOptions): Rec
   const container = { image: IMAGE, ports: ['8080'], pull: 'never', environment: { CRASH_RUN: run }, stop_grace: '2s' }
   const kinds = [
     { id: 'script', runner_type: 'script', runner_config: { ...script, stop_grace: '2s' } },
+    { id: 'fails', runner_type: 'script', runner_config: { command: 'false' } },
     ...Object.keys(options.engines ?? {}).map((runner) => ({
       id: runner,
       runner_type: runner,

@@ -1,0 +1,109 @@
+import { DatabaseSync } from 'node:sqlite'
+
+/** The two SQLite files of a state directory, `lock.db` and `hive.db`: taking the one, opening and making the other. */
+
+export interface StoredRow {
+  readonly id: string
+  readonly name: string
+  /** 1 while the name is taken, 0 for a tombstone. */
+  readonly live: 0 | 1
+  readonly requestId: string
+  readonly body: string
+  readonly sealed: Uint8Array | null
+}
+
+export type RefusalReason = 'locked' | 'lock_damaged' | 'newer' | 'foreign' | 'damaged' | 'missing' | 'unusable'
+
+export const SCHEMA_VERSION = 1
+
+/** Takes id, name, live, request_id, body, sealed. */
+export const WRITE_ROW = `INSERT INTO services (id, name, live, request_id, body, sealed) VALUES (?, ?, ?, ?, ?, ?)
+  ON CONFLICT (id) DO UPDATE SET name = excluded.name, live = excluded.live, body = excluded.body, sealed = excluded.sealed`
+
+// Primary result codes, sqlite.org/rescode.html.
+const BUSY = 5
+/** CORRUPT, NOTADB */
+const DAMAGED: readonly number[] = [11, 26]
+
+/** The files are not to be used as they are. */
+export class Refused extends Error {
+  readonly reason: RefusalReason
+  constructor(reason: RefusalReason, message: string) {
+    super(message)
+    this.reason = reason
+  }
+}
+
+/** What to say of an error that came up while the files were opened. */
+export function describe(error: unknown): { reason: RefusalReason; message: string } {
+  if (error instanceof Refused) return { reason: error.reason, message: error.message }
+  return { reason: isDamaged(error) ? 'damaged' : 'unusable', message: messageOf(error) }
+}
+
+/**
+ * In exclusive locking mode the file lock outlives the transaction that took it, and the kernel drops it with the
+ * process, however that dies (sqlite.org/pragma.html#pragma_locking_mode).
+ */
+export function takeLock(file: string): DatabaseSync {
+  const lock = new DatabaseSync(file)
+  try {
+    lock.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS made (at TEXT); COMMIT')
+    return lock
+  } catch (error) {
+    lock.close()
+    if (sqliteCode(error) === BUSY) throw new Refused('locked', 'another Hive uses this state directory')
+    if (isDamaged(error)) throw new Refused('lock_damaged', `lock.db is damaged: ${messageOf(error)}`)
+    throw error
+  }
+}
+
+export function openTable(file: string, lock: DatabaseSync): DatabaseSync {
+  const db = new DatabaseSync(file)
+  const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
+  assertOurs(db, version)
+  db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=2000')
+  if (version > SCHEMA_VERSION)
+    throw new Refused('newer', `the service table has format ${version}, this Hive knows up to ${SCHEMA_VERSION}`)
+  const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check']
+  if (check !== 'ok') throw new Refused('damaged', `the service table is damaged: ${String(check)}`)
+  // A table that has vanished must not be mistaken for one that never was: every cocoon would be forgotten.
+  const made = lock.prepare('SELECT at FROM made').get() !== undefined
+  if (version === 0 && made) throw new Refused('missing', 'hive.db is missing or empty, but there has been one')
+  if (version === 0) createSchema(db)
+  if (!made) lock.prepare('INSERT INTO made VALUES (?)').run(new Date().toISOString())
+  return db
+}
+
+/** Somebody else's database must not get our tables. */
+function assertOurs(db: DatabaseSync, version: number): void {
+  const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
+  const isOurs = version === 0 ? tables.length === 0 : tables.some(({ name }) => name === 'services')
+  if (!isOurs) throw new Refused('foreign', 'hive.db is a database of some other program')
+}
+
+export function createSchema(db: DatabaseSync): void {
+  db.exec(`
+    BEGIN IMMEDIATE;
+    CREATE TABLE services (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL, live INTEGER NOT NULL, request_id TEXT NOT NULL,
+      body TEXT NOT NULL, sealed BLOB
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX one_live_service_per_name ON services (name) WHERE live = 1;
+    CREATE UNIQUE INDEX one_service_per_request ON services (request_id);
+    PRAGMA user_version = ${SCHEMA_VERSION};
+    COMMIT;`)
+}
+
+/** The primary SQLite result code; 0 = some other error. */
+function sqliteCode(error: unknown): number {
+  const code = (error as { errcode?: unknown }).errcode
+  return typeof code === 'number' ? code & 0xff : 0
+}
+
+function isDamaged(error: unknown): boolean {
+  return DAMAGED.includes(sqliteCode(error))
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
