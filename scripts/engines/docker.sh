@@ -10,6 +10,11 @@ docker_answers() { curl -sf -o /dev/null --max-time 2 --unix-socket "$docker_soc
 docker_up() {
   if is_running "$dir/docker/dockerd.pid" "$docker_socket" && docker_answers; then return; fi
   docker_down
+  docker_start
+}
+
+# docker_start [OPTION…] : with further options of dockerd. What an earlier one left running is left to it.
+docker_start() {
   mkdir -p "$dir/docker"
   make_bridge
   # Own containerd namespaces: with a system containerd on the host, dockerd would share that daemon.
@@ -17,7 +22,7 @@ docker_up() {
     --data-root "$dir/docker/data" --exec-root "$dir/docker/exec" --pidfile "$dir/docker/own.pid" \
     --bridge "$docker_bridge" --default-address-pool "base=10.232.$number.0/24,size=28" \
     --containerd-namespace hive-engines --containerd-plugins-namespace hive-engines-plugins \
-    --shutdown-timeout 2 --log-level warn
+    --shutdown-timeout 2 --log-level warn "$@"
   wait_for 30 docker_answers || die "dockerd did not start: $(tail -n 3 "$dir/docker/dockerd.log")"
 }
 
@@ -39,4 +44,18 @@ docker_down() {
   end_left_over "$dir/docker/exec/"
   rm -f "$docker_socket" "$dir/docker/own.pid"
   ip link delete "$docker_bridge" 2>/dev/null || true
+  forget_rules
+}
+
+# dockerd leaves the packet rules of its bridge behind.
+forget_rules() {
+  local table
+  command -v iptables >/dev/null || return 0
+  for table in nat filter; do
+    { iptables -t "$table" -S 2>/dev/null || true; } | grep -wF -- "$docker_bridge" | sed 's/^-A/-D/' |
+      while read -r rule; do
+        # shellcheck disable=SC2086
+        iptables -t "$table" $rule 2>/dev/null || true
+      done || true
+  done
 }

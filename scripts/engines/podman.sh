@@ -55,6 +55,10 @@ podman_up() {
   if is_running "$dir/podman/service.pid" "$podman_socket" && podman_answers; then return; fi
   podman_down
   podman_config "$dir/podman/home" "$dir/podman/run" overlay
+  podman_start
+}
+
+podman_start() {
   # shellcheck disable=SC2046
   daemon "$dir/podman/service.pid" "$dir/podman/service.log" env $(podman_env "$dir/podman/home") \
     podman system service --time=0 "unix://$podman_socket"
