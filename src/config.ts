@@ -45,7 +45,7 @@ function readSettings(source: SettingSource, facts: HostFacts): Omit<HiveConfig,
   const identity = readIdentity(source, facts)
   const listeners = readListeners(source)
   const limits = readLimits(source)
-  source.notes.warnings.push(...notActedOn(identity, source.env))
+  source.notes.warnings.push(...notActedOn(identity))
   const { first, last } = limits.portRange
   if ([listeners.port, listeners.proxyPort ?? 0].some((port) => port >= first && port <= last))
     source.notes.warnings.push('HIVE_PORT or HIVE_PROXY_PORT lies within HIVE_PORT_RANGE, whose ports are for cocoons.')

@@ -1,5 +1,5 @@
 import type { HiveConfig } from '../settings.ts'
-import { type Environment, type SettingSource, setText } from './notes.ts'
+import type { Environment, SettingSource } from './notes.ts'
 import { absolutePath, key, plainPath, secret, textBy, webSocketUrl } from './readers.ts'
 
 /** What the settings depend on beside the environment. */
@@ -46,13 +46,11 @@ function hostEnvironment(env: Environment): HiveConfig['hostEnvironment'] {
 }
 
 /** Lines about settings that are accepted although no code acts on them yet. */
-export function notActedOn({ hiveSecret, signalingUrl }: Identity, env: Environment): readonly string[] {
+export function notActedOn({ hiveSecret, signalingUrl }: Identity): readonly string[] {
   const lines: string[] = []
   if (hiveSecret !== null && signalingUrl === null)
     lines.push('HIVE_SECRET has no effect without SIGNALING_SERVER_URL.')
   if (hiveSecret !== null && signalingUrl !== null)
     lines.push('This version of Hive does not connect to SIGNALING_SERVER_URL itself yet; cocoons are given the URL.')
-  if (setText(env, 'HIVE_UID_RANGE') !== null)
-    lines.push('HIVE_UID_RANGE has no effect yet: this version of Hive refuses kinds with user "auto".')
   return lines
 }

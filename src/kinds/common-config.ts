@@ -22,8 +22,12 @@ const USER = /^(?:[0-9]{1,10}(?::[0-9]{1,10})?|[a-z_][a-z0-9_-]{0,31})$/
 
 const userForm = textLike(USER, '"uid", "uid:gid" or a user name of lower-case letters, digits, _ and -')
 
-const user: Reader<string> = (value, field, report) => {
-  const read = value === 'auto' ? refusedForNow(userForm)(value, field, report) : userForm(value, field, report)
+const user: Reader<string> = (value, field, report) =>
+  value === 'auto' ? refusedForNow(userForm)(value, field, report) : userOrAuto(value, field, report)
+
+/** `user` where `auto` acts; it is a name like any other here. */
+export const userOrAuto: Reader<string> = (value, field, report) => {
+  const read = userForm(value, field, report)
   if (read === undefined || !/^[0-9]/.test(read) || read.split(':').every((id) => Number(id) <= MAX_ID)) return read
   report.problem(field, 'is out of range', `ids from 0 to ${MAX_ID}`)
   return undefined
@@ -85,7 +89,8 @@ export const commonFields = {
   ...laterFields,
 } satisfies Readers
 
-type CommonConfig = Omit<ScriptConfig, 'runner' | 'command' | 'args' | 'workingDir' | 'portNames' | 'resources'>
+type ScriptsOwn = 'runner' | 'command' | 'args' | 'workingDir' | 'portNames' | 'resources' | 'sandbox' | 'sha256'
+type CommonConfig = Omit<ScriptConfig, ScriptsOwn>
 
 /** The common part of a config, defaults filled in. */
 export function commonConfig(read: Read<typeof commonFields>): CommonConfig {

@@ -89,6 +89,9 @@ export interface ScriptConfig extends CommonConfig {
   readonly workingDir: string | null
   /** Names of further ports, injected as `PORT_<NAME>`. */
   readonly portNames: readonly string[]
+  readonly sandbox: 'none' | 'bubblewrap' | 'firejail'
+  /** Hexadecimal SHA-256 that the executable must have, or null. */
+  readonly sha256: string | null
 }
 
 /** One thing wrong with COCOON_KINDS: where, what, and what would be right. Never holds a secret value. */

@@ -76,9 +76,3 @@ export const laterFields = {
   expose: refusedForNow(objectOf({ name: sharedName, secret: text, vars: shownVariables }, ['name'])),
   uses: refusedForNow(listOf(objectOf({ name: sharedName, secret: text, as: variableName }, ['name']), 'objects')),
 } satisfies Readers
-
-/** Later fields of scripts alone. */
-export const laterScriptFields = {
-  sandbox: refusedForNow(oneOf('none', 'bubblewrap', 'firejail')),
-  sha256: refusedForNow(textLike(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')),
-} satisfies Readers

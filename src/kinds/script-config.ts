@@ -1,8 +1,7 @@
-import { commonConfig, commonFields, NO_RESOURCES, requireField, resources } from './common-config.ts'
-import { listOf, type Reader, type Readers, readObject } from './fields.ts'
+import { commonConfig, commonFields, NO_RESOURCES, requireField, resources, userOrAuto } from './common-config.ts'
+import { listOf, oneOf, type Reader, type Readers, readObject, textLike } from './fields.ts'
 import { isPlainAbsolute } from './host-paths.ts'
 import type { ScriptConfig } from './kind.ts'
-import { laterScriptFields, refusedForNow } from './later.ts'
 import { literalText, template } from './placeholders.ts'
 import { portNames } from './ports.ts'
 import type { Report } from './report.ts'
@@ -19,7 +18,9 @@ export function readScriptConfig(raw: Readonly<Record<string, unknown>>, report:
     args: read.args ?? [],
     workingDir: read.working_dir ?? null,
     portNames: read.ports ?? [],
-    resources: NO_RESOURCES,
+    resources: read.resources ?? NO_RESOURCES,
+    sandbox: read.sandbox ?? 'none',
+    sha256: read.sha256?.toLowerCase() ?? null,
   }
 }
 
@@ -46,7 +47,9 @@ const fields = {
   args: listOf(template, 'strings'),
   working_dir: workingDir,
   ports: portNames,
-  resources: refusedForNow(resources),
-  ...laterScriptFields,
+  resources,
+  sandbox: oneOf('none', 'bubblewrap', 'firejail'),
+  sha256: textLike(/^[0-9a-f]{64}$/i, '64 hexadecimal digits'),
   ...commonFields,
+  user: userOrAuto,
 } satisfies Readers

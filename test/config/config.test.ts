@@ -276,7 +276,7 @@ test('readConfig: settings without an effect are warnings', () => {
     /does not connect to SIGNALING_SERVER_URL itself yet/,
   )
   assert.equal(about({ SIGNALING_SERVER_URL: 'wss://s.example' }), '')
-  assert.match(about({ HIVE_UID_RANGE: '200000-200999' }), /HIVE_UID_RANGE has no effect yet/)
+  assert.equal(about({ HIVE_UID_RANGE: '200000-200999' }), '')
   assert.match(about({ HIVE_ALLOW_CAP_BPF: 'nobody' }), /HIVE_ALLOW_CAP_BPF names nobody, which is not a kind/)
   assert.match(about({ HIVE_PORT: '20001' }), /within HIVE_PORT_RANGE/)
   assert.match(

@@ -26,12 +26,6 @@ const forAll: Readonly<Record<string, { readonly right: readonly unknown[]; read
   },
   uses: { right: [[{ name: 'db', as: 'DB' }], []], wrong: [{ name: 'db' }, [{}], ['db']] },
 }
-const forScripts: typeof forAll = {
-  resources: { right: [{ memory: '512m' }, {}], wrong: [{ memory: 'much' }, 5] },
-  sandbox: { right: ['none', 'bubblewrap', 'firejail'], wrong: ['docker', null] },
-  user: { right: ['auto'], wrong: [] },
-  sha256: { right: ['a'.repeat(64)], wrong: ['a'.repeat(63), 'g'.repeat(64), 7] },
-}
 
 function refusesWell(text: (fields: object) => string, field: string, cases: (typeof forAll)[string]): void {
   for (const value of cases.right) {
@@ -50,12 +44,6 @@ function refusesWell(text: (fields: object) => string, field: string, cases: (ty
 for (const [field, cases] of Object.entries(forAll)) {
   test(`${field} is checked for its shape and then refused with the reason, for containers and scripts`, () => {
     refusesWell(boxText, field, cases)
-    refusesWell(nativeText, field, cases)
-  })
-}
-
-for (const [field, cases] of Object.entries(forScripts)) {
-  test(`${field} of a script is checked for its shape and then refused with the reason`, () => {
     refusesWell(nativeText, field, cases)
   })
 }

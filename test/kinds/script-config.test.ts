@@ -18,8 +18,36 @@ test('a script kind that says nothing gets the defaults of the design', () => {
     workingDir: null,
     portNames: [],
     resources: { memoryBytes: null, cpus: null, pids: null, nofile: null, nproc: null },
+    sandbox: 'none',
+    sha256: null,
   })
 })
+
+test('limits, sandbox, digest and an own user of a script are read', () => {
+  const digest = 'A'.repeat(64)
+  const resources = { memory: '512m', cpus: 1.5, pids: 256, nofile: 1024, nproc: 32 }
+  const config = nativeConfig({ sandbox: 'firejail', sha256: digest, user: 'auto', resources })
+  assert.equal(config.sandbox, 'firejail')
+  assert.equal(config.sha256, digest.toLowerCase())
+  assert.equal(config.user, 'auto')
+  assert.deepEqual(config.resources, { memoryBytes: 536_870_912, cpus: 1.5, pids: 256, nofile: 1024, nproc: 32 })
+})
+
+const wrongValues: Readonly<Record<string, readonly unknown[]>> = {
+  resources: [{ memory: 'much' }, { memory: '1k' }, { cpus: 0 }, { pids: 1.5 }, { swap: '1g' }, 5],
+  sandbox: ['docker', null, true],
+  sha256: ['a'.repeat(63), 'g'.repeat(64), 7],
+  user: ['Auto', 'a b', 0],
+}
+
+for (const [field, values] of Object.entries(wrongValues)) {
+  for (const value of values) {
+    test(`${field} ${JSON.stringify(value)} of a script is refused`, () => {
+      const [problem] = problemsOf(nativeText({ [field]: value }))
+      assert.equal(problem?.field?.split('.')[0], field)
+    })
+  }
+}
 
 const wrongCommands = [
   "sh -c 'rm -rf x'",

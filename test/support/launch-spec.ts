@@ -9,6 +9,8 @@ export function scriptConfig(overrides: Partial<ScriptConfig> & { readonly comma
     args: [],
     workingDir: null,
     portNames: [],
+    sandbox: 'none',
+    sha256: null,
     environment: {},
     acceptEnvironment: ['*'],
     port: null,

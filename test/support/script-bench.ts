@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { LaunchSpec, RunnerDriver } from '../../src/runners/driver.ts'
 import { createScriptDriver, type ScriptDriverOptions } from '../../src/runners/script/driver.ts'
+import { openControllers } from '../../src/runners/script/limits.ts'
 import { scriptSpec } from './launch-spec.ts'
 
 export const HTTPD = join(import.meta.dirname, 'fixtures', 'httpd.mjs')
@@ -62,6 +63,12 @@ export function noCgroups(): string | false {
   const { containment } = driver.describe(scriptSpec({ command: 'sh' }, { port: null }).config)
   void driver.close()
   return containment === 'cgroup' ? false : 'no cgroup v2 leaf can be made here'
+}
+
+/** Why limits by cgroup cannot be tested here; false = they can: memory, cpu and pids on v1, as on a hybrid host. */
+export function noLimits(): string | false {
+  const { v1 } = openControllers(randomUUID().replaceAll('-', ''), null)
+  return v1.memory && v1.cpu && v1.pids ? false : 'the controllers memory, cpu and pids are not on v1 here'
 }
 
 /** A test's own bench, driver and signal, cleaned up after it. */

@@ -3,6 +3,7 @@ import { mkdir, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Cage, CocoonIdentity } from './cage.ts'
 import { type ProcessIdentity, readProc, readStat } from './identity.ts'
+import { ownCgroup2 } from './mounts.ts'
 
 /** Where leaves of this instance are made: `<Hive's own cgroup>/hive-<instance>`. */
 export interface CgroupParent {
@@ -20,7 +21,7 @@ export interface CgroupParent {
  *   `cgroup.procs` of source, target and their common ancestor; `cgroup.kill` exists since Linux 5.14.
  */
 export function openCgroupParent(instanceId: string, root: string | null): CgroupParent | { readonly reason: string } {
-  const own = root ?? ownCgroup()
+  const own = root ?? ownCgroup2()
   if (own === null) return { reason: 'there is no cgroup v2 hierarchy here' }
   const parent = { path: join(own, `hive-${instanceId.slice(0, 8)}`), own: root === null ? own : null }
   const leaf = join(parent.path, `probe-${process.pid}`)
@@ -88,37 +89,13 @@ let joinExpected = false
  * RCU grace period (about 10 ms; `cgroup_threadgroup_rwsem`), the next ones do not. Hive moves itself to where it is.
  */
 function expectJoin(parent: CgroupParent): void {
-  if (joinExpected || parent.own === null || ownCgroup() !== parent.own) return
+  if (joinExpected || parent.own === null || ownCgroup2() !== parent.own) return
   joinExpected = true
   // Refused or not: it only saves time.
   const done = () => {
     joinExpected = false
   }
   writeFile(join(parent.own, 'cgroup.procs'), String(process.pid)).then(done, done)
-}
-
-function ownCgroup(): string | null {
-  const path = readProc(process.pid, 'cgroup')
-    ?.split('\n')
-    .find((line) => line.startsWith('0::'))
-    ?.slice(3)
-  const mount = cgroup2Mount()
-  if (path === undefined || mount === null) return null
-  const below = path.startsWith(mount.root) ? path.slice(mount.root === '/' ? 0 : mount.root.length) : path
-  const own = join(mount.point, below)
-  return existsSync(join(own, 'cgroup.procs')) ? own : null
-}
-
-/** proc_pid_mountinfo(5): `id parent major:minor root point options [optional…] - type source options`. */
-function cgroup2Mount(): { readonly root: string; readonly point: string } | null {
-  try {
-    const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
-    const line = lines.find((text) => text.includes(' - cgroup2 '))
-    const [root, point] = line?.split(' ').slice(3, 5) ?? []
-    return root && point ? { root, point } : null
-  } catch {
-    return null
-  }
 }
 
 function membersOf(cgroup: string): ProcessIdentity[] {

@@ -20,6 +20,14 @@ export function findCommand(command: string, searchPath: string | null): FoundCo
   )
 }
 
+/** The program and what the system runs it with: the `#!` interpreter, and what `env` looks up for it. */
+export function programsOf(path: string, searchPath: string | null): readonly string[] {
+  const { interpreter, argument } = interpreterOf(readHead(path) ?? '')
+  if (interpreter === undefined) return [path]
+  const found = interpreter.endsWith('/env') && argument !== undefined ? findTool(argument, searchPath) : null
+  return [path, interpreter, ...(found === null ? [] : [found])]
+}
+
 /** The absolute path of a tool of the host; null = not there. */
 export function findTool(name: string, searchPath: string | null): string | null {
   const found = lookUp(name, searchPath) ?? lookUp(name, DEFAULT_PATH)
@@ -55,18 +63,25 @@ function checkFormat(path: string, searchPath: string | null): string | null {
   const head = readHead(path)
   if (head === null || head.startsWith('\x7fELF')) return null
   if (!head.startsWith('#!')) return `The command "${path}" is neither an ELF program nor does it begin with #!`
-  const [interpreter = '', argument] =
-    head
-      .slice(2)
-      .split('\n', 1)[0]
-      ?.trim()
-      .split(/[ \t]+/) ?? []
+  const { interpreter = '', argument } = interpreterOf(head)
   if (stat(interpreter) === null || !isExecutable(interpreter)) {
     return `The interpreter "${interpreter}" of the command "${path}" does not exist or is not executable`
   }
   const usesEnv = interpreter.endsWith('/env') && argument !== undefined && /^\w[\w.+-]*$/.test(argument)
   if (!usesEnv || findTool(argument, searchPath) !== null) return null
   return `The interpreter "${argument}" of the command "${path}" is not in Hive's PATH`
+}
+
+/** execve(2): `#!interpreter [argument]` on the first line. */
+function interpreterOf(head: string): { readonly interpreter?: string; readonly argument?: string } {
+  if (!head.startsWith('#!')) return {}
+  const [interpreter = '', argument] =
+    head
+      .slice(2)
+      .split('\n', 1)[0]
+      ?.trim()
+      .split(/[ \t]+/) ?? []
+  return argument === undefined ? { interpreter } : { interpreter, argument }
 }
 
 function relative(command: string): string {

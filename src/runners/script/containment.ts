@@ -1,24 +1,42 @@
 import type { Cage, CocoonIdentity } from './cage.ts'
-import { type CgroupParent, isInLeaf, leafCage, openCgroupParent } from './cgroup.ts'
+import { type CgroupParent, isInLeaf, leafCage, leafPath, openCgroupParent } from './cgroup.ts'
 import { groupCage } from './group.ts'
 import { isAlive } from './identity.ts'
+import { openScopes, type ScopeParent, type SystemdView, scopeLeaf } from './scope.ts'
 
 /** What a script cocoon cannot leave, and why it is not more. */
 export type Containment =
   | { readonly kind: 'cgroup'; readonly parent: CgroupParent }
+  | { readonly kind: 'scope'; readonly parent: ScopeParent }
   | { readonly kind: 'group'; readonly reason: string }
 
 export interface ContainmentOptions {
   readonly instanceId: string
   readonly cgroupRoot: string | null
-  readonly force: 'cgroup' | 'group' | null
+  readonly force: Containment['kind'] | null
+  readonly systemd: SystemdView
 }
 
-/** The best containment that this host allows. */
-export function chooseContainment({ instanceId, cgroupRoot, force }: ContainmentOptions): Containment {
+/**
+ * The best containment that this host allows: `scope` where systemd runs the machine and has not handed its cgroup to
+ * Hive (a leaf below Hive's unit would be killed with it), else `cgroup`, else `group`.
+ */
+export function chooseContainment({ instanceId, cgroupRoot, force, systemd }: ContainmentOptions): Containment {
   if (force === 'group') return { kind: 'group', reason: 'it was asked for' }
+  const scopes = cgroupRoot === null && force !== 'cgroup' ? openScopes(instanceId, systemd) : null
+  if (scopes !== null) {
+    if ('slice' in scopes) return { kind: 'scope', parent: scopes }
+    return { kind: 'group', reason: scopes.reason }
+  }
   const parent = openCgroupParent(instanceId, cgroupRoot)
   return 'path' in parent ? { kind: 'cgroup', parent } : { kind: 'group', reason: parent.reason }
+}
+
+/** The leaf of one attempt; null = there is none. */
+export function leafOf(containment: Containment, id: string, attempt: number): string | null {
+  if (containment.kind === 'group') return null
+  if (containment.kind === 'scope') return scopeLeaf(containment.parent, id, attempt)
+  return leafPath(containment.parent, id, attempt)
 }
 
 /** All processes of a cocoon; none at all if it belongs to an earlier boot. */

@@ -11,13 +11,14 @@ import {
   RunnerUnreachable,
 } from '../driver.ts'
 import { closeCgroupParent } from './cgroup.ts'
-import { checkLaunch, scriptConfig } from './checks.ts'
+import { checkAndClaim, checkLaunch, scriptConfig } from './checks.ts'
 import { cageOf, workerRuns } from './containment.ts'
 import { parseHandle } from './handle.ts'
 import { makeRoots, openHost, type ScriptDriverOptions, type ScriptHost } from './host.ts'
 import { accepts, listenerOwner } from './listener.ts'
 import { inspectAttempt, listAttempts, targetOf } from './objects.ts'
 import { removeService, stopAttempt } from './removal.ts'
+import { weakLimits } from './rlimits.ts'
 import { sweepDrafts } from './run-directory.ts'
 import { startAttempt } from './starting.ts'
 import { waitForEnd } from './waiting.ts'
@@ -64,8 +65,10 @@ async function probe(host: ScriptHost, signal: AbortSignal): Promise<Availabilit
 function describe(host: ScriptHost, config: RunnerConfig): KindFacts {
   const facts = { isolated: false, containment: host.containment().kind }
   try {
-    checkLaunch(scriptConfig({ config }), host)
-    return { ...facts, available: true, reason: null }
+    const { acting, sandbox } = checkLaunch(scriptConfig({ config }), host)
+    // An account that cocoons share keeps them apart from Hive, not from each other.
+    const isolated = sandbox !== null || config.user === 'auto'
+    return { ...facts, isolated, available: true, reason: weakLimits(acting) }
   } catch (error) {
     if (error instanceof LaunchRefused) return { ...facts, available: false, reason: error.message }
     throw error
@@ -77,7 +80,9 @@ async function prepare(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal):
   checkLaunch(scriptConfig(spec), host)
   const roots = makeRoots(host)
   if (!roots.available) throw new RunnerUnreachable(roots.reason ?? 'The state directory cannot be written')
-  // The working directory is made by the start: a service that never gets there leaves none behind.
+  const checked = await checkAndClaim(spec, host)
+  const work = await openWork(host, spec, checked)
+  await work.close()
   return { exposed: [], pullMs: null }
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { RunnerUnreachable } from '../driver.ts'
 import type { Cage } from './cage.ts'
 import { readExit } from './exit-file.ts'
-import { isAlive, signalProcess } from './identity.ts'
+import { innerPid, isAlive, type ProcessIdentity, signalProcess } from './identity.ts'
 import { poll } from './pause.ts'
 import { readIdentity } from './run-directory.ts'
 
@@ -19,10 +19,15 @@ const RECORD_LIMIT_MS = 1_000
  * @param graceMs  milliseconds between the two; 0 = KILL at once.
  * @throws RunnerUnreachable  something cannot be killed.
  */
-export async function endAll(cage: Cage, graceMs: number, signal: AbortSignal): Promise<void> {
+export async function endAll(
+  cage: Cage,
+  graceMs: number,
+  signal: AbortSignal,
+  { sandboxed = false }: { readonly sandboxed?: boolean } = {},
+): Promise<void> {
   signal.throwIfAborted()
   if (graceMs > 0) {
-    for (const member of cage.members()) if (signalProcess(member, 'SIGTERM')) signalProcess(member, 'SIGCONT')
+    askToEnd(cage.members(), sandboxed)
     if (await isEmptyWithin(cage, graceMs, signal)) return cage.release()
   }
   // Without cgroups a process may fork away from one round: then the next one finds it.
@@ -33,6 +38,20 @@ export async function endAll(cage: Cage, graceMs: number, signal: AbortSignal): 
   }
   const pids = cage.members().map(({ pid }) => pid)
   throw new RunnerUnreachable(`Some processes do not end, not even by SIGKILL: ${pids.join(', ')}`)
+}
+
+/** TERM to each; to those in a sandbox alone, because its monitor and its init would kill the worker at once. */
+function askToEnd(members: readonly ProcessIdentity[], sandboxed: boolean): void {
+  const inside = sandboxed ? members.filter(isInsideSandbox) : []
+  for (const member of inside.length > 0 ? inside : members) {
+    if (signalProcess(member, 'SIGTERM')) signalProcess(member, 'SIGCONT')
+  }
+}
+
+/** Not the first of its pid namespace, and not in the one that Hive is in. */
+function isInsideSandbox(member: ProcessIdentity): boolean {
+  const inner = innerPid(member.pid)
+  return inner !== null && inner !== 1
 }
 
 async function isEmptyWithin(cage: Cage, limitMs: number, signal: AbortSignal): Promise<boolean> {

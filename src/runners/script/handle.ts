@@ -9,6 +9,8 @@ export interface ScriptHandle {
   readonly attempt: number
   readonly identity: CocoonIdentity
   readonly endpoint: Endpoint | null
+  /** The worker's process is a sandbox's monitor; what it runs is in a pid namespace below it. */
+  readonly sandboxed: boolean
 }
 
 /** @param worker  null while it has not recorded itself. */
@@ -23,13 +25,14 @@ export function handleOf(marker: Marker, worker: ProcessIdentity | null): Runner
     port,
     pid: worker?.pid ?? null,
     start: worker?.startTime ?? null,
+    sandbox: marker.sandbox ?? null,
   }
   return { version: 1, runner: 'script', data }
 }
 
 /** @throws TypeError  it is not a handle of this driver. */
 export function parseHandle(handle: RunnerHandle): ScriptHandle {
-  const { id, attempt, boot, leaf, host, port, pid, start } = handle.data
+  const { id, attempt, boot, leaf, host, port, pid, start, sandbox } = handle.data
   if (handle.version !== 1 || handle.runner !== 'script')
     throw new TypeError('This is not a handle of the script runner')
   if (typeof id !== 'string' || typeof attempt !== 'number' || typeof boot !== 'string') {
@@ -44,6 +47,7 @@ export function parseHandle(handle: RunnerHandle): ScriptHandle {
       leaf: typeof leaf === 'string' ? leaf : null,
       mark: markOf(id, attempt),
     },
+    sandboxed: typeof sandbox === 'string',
     endpoint: typeof host === 'string' && typeof port === 'number' ? { host, port } : null,
   }
 }

@@ -1,12 +1,16 @@
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { HiveConfig } from '../../settings.ts'
+import type { HiveConfig, NumberRange } from '../../settings.ts'
 import type { Availability } from '../driver.ts'
 import { findTool } from './command.ts'
 import { type Containment, type ContainmentOptions, chooseContainment } from './containment.ts'
 import { readBootId, readStat } from './identity.ts'
 import { type HostTools, installLauncher } from './launcher.ts'
+import { type Controllers, openControllers } from './limits.ts'
 import type { RunRoot } from './run-directory.ts'
+import type { SystemdView } from './scope.ts'
+import { viewSystemd } from './systemd.ts'
+import { openUidPool, type UidPool } from './uids.ts'
 
 export interface ScriptDriverOptions {
   readonly stateDir: string
@@ -16,7 +20,12 @@ export interface ScriptDriverOptions {
   readonly bootId?: string
   /** The cgroup v2 directory to make leaves in; default: Hive's own. */
   readonly cgroupRoot?: string
-  readonly forceContainment?: 'cgroup' | 'group'
+  readonly forceContainment?: 'cgroup' | 'scope' | 'group'
+  /** Uids of `user: "auto"`. */
+  readonly uidRange?: NumberRange | null
+  /** For tests: another systemd than the machine's, other controllers than the kernel's. */
+  readonly systemd?: SystemdView
+  readonly controllers?: Controllers
   readonly onWarning?: (message: string) => void
 }
 
@@ -31,7 +40,12 @@ export interface ScriptHost {
   readonly tools: HostTools | null
   readonly availability: Availability
   readonly warn: (message: string) => void
+  /** Null = HIVE_UID_RANGE is not set. */
+  readonly uids: UidPool | null
+  readonly stateDir: string
   containment(): Containment
+  /** What limits memory, cpus and pids: leaves with these controllers, or the properties of a scope. */
+  controllers(): Controllers | 'systemd'
   /** Path of the launcher's file, which is there. */
   launcher(): Promise<string>
   /** From now on without cgroups: joining a leaf was refused. */
@@ -42,27 +56,39 @@ export interface ScriptHost {
 export function openHost(options: ScriptDriverOptions): ScriptHost {
   const { stateDir, instanceId, hostEnvironment, forceContainment = null, cgroupRoot = null } = options
   const tools = findTools(hostEnvironment.PATH)
-  const choice: ContainmentOptions = { instanceId, cgroupRoot, force: forceContainment }
+  const systemd = () => options.systemd ?? viewSystemd(hostEnvironment.PATH)
+  const choice = (): ContainmentOptions => ({ instanceId, cgroupRoot, force: forceContainment, systemd: systemd() })
   const warn = options.onWarning ?? (() => {})
   const runs = { path: join(stateDir, 'run') }
+  const workRoot = join(stateDir, 'work')
   let containment: Containment | null = null
+  let controllers: Controllers | null = options.controllers ?? null
   let launcher: string | null = null
+  const contain = (): Containment => {
+    if (containment) return containment
+    containment = chooseContainment(choice())
+    if (containment.kind === 'group' && forceContainment === null) {
+      warn(`Script cocoons are contained by process group only: ${containment.reason}`)
+    }
+    return containment
+  }
   return {
     instanceId,
+    stateDir,
     environment: hostEnvironment,
     bootId: options.bootId ?? (hasProc() ? readBootId() : 'none'),
     runs,
-    workRoot: join(stateDir, 'work'),
+    workRoot,
+    uids: options.uidRange ? openUidPool(runs, workRoot, options.uidRange) : null,
     tools,
     availability: availabilityOf(tools),
     warn,
-    containment: () => {
-      if (containment) return containment
-      containment = chooseContainment(choice)
-      if (containment.kind === 'group' && forceContainment === null) {
-        warn(`Script cocoons are contained by process group only: ${containment.reason}`)
-      }
-      return containment
+    containment: contain,
+    controllers: () => {
+      const found = contain()
+      if (found.kind === 'scope') return 'systemd'
+      controllers ??= openControllers(instanceId, found.kind === 'cgroup' ? found.parent : null)
+      return controllers
     },
     launcher: async () => {
       if (launcher === null || !existsSync(launcher)) launcher = await installLauncher(runs.path)
@@ -70,6 +96,7 @@ export function openHost(options: ScriptDriverOptions): ScriptHost {
     },
     giveUpCgroups: (reason) => {
       containment = { kind: 'group', reason }
+      controllers = null
     },
   }
 }
@@ -81,6 +108,7 @@ export function makeRoots(host: ScriptHost): Availability {
     mkdirSync(host.runs.path, { recursive: true, mode: 0o700 })
     mkdirSync(host.workRoot, { recursive: true, mode: 0o711 })
     accessSync(host.runs.path, constants.W_OK | constants.X_OK)
+    if (host.uids !== null) openPassage(host.stateDir)
     return host.availability
   } catch (error) {
     const reason = `The state directory cannot be written (${(error as NodeJS.ErrnoException).code}): ${host.runs.path}`
@@ -88,9 +116,24 @@ export function makeRoots(host: ScriptHost): Availability {
   }
 }
 
+/**
+ * Cocoons with a uid of their own must get through the state directory to their working directories, and see nothing
+ * else of it: neither its list of names nor what another umask left readable.
+ */
+function openPassage(stateDir: string): void {
+  for (const name of readdirSync(stateDir)) {
+    if (name === 'work') continue
+    const path = join(stateDir, name)
+    const { mode } = lstatSync(path)
+    if ((mode & 0o077) !== 0) chmodSync(path, mode & 0o700)
+  }
+  chmodSync(stateDir, 0o711)
+}
+
 function findTools(path: string | null): HostTools | null {
-  const [sh, setsid, mv] = ['sh', 'setsid', 'mv'].map((name) => findTool(name, path))
-  return sh && setsid && mv ? { sh, setsid, mv, setpriv: findTool('setpriv', path) } : null
+  const [sh, setsid, mv, mkdir] = ['sh', 'setsid', 'mv', 'mkdir'].map((name) => findTool(name, path))
+  if (!sh || !setsid || !mv || !mkdir) return null
+  return { sh, setsid, mv, mkdir, setpriv: findTool('setpriv', path), prlimit: findTool('prlimit', path) }
 }
 
 function availabilityOf(tools: HostTools | null): Availability {

@@ -42,12 +42,19 @@ export function isAlive(identity: ProcessIdentity): boolean {
 }
 
 /** One file of /proc/<pid>; null = gone, or not ours to read. */
-export function readProc(pid: number, file: 'stat' | 'cmdline' | 'environ' | 'cgroup'): string | null {
+export function readProc(pid: number, file: 'stat' | 'cmdline' | 'environ' | 'cgroup' | 'status'): string | null {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'latin1')
   } catch {
     return null
   }
+}
+
+/** A process's number in the innermost of the pid namespaces below Hive's (proc_pid_status(5), NSpid); null = it is in none. */
+export function innerPid(pid: number): number | null {
+  const [, numbers = ''] = /^NSpid:\s+(.*)$/m.exec(readProc(pid, 'status') ?? '') ?? []
+  const [, ...inner] = numbers.split(/\s+/)
+  return inner.length === 0 ? null : Number(inner.at(-1))
 }
 
 /** The identity of this very process. */

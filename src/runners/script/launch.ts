@@ -1,12 +1,13 @@
 import { execa } from 'execa'
 import { LaunchRefused, RunnerUnreachable } from '../driver.ts'
 import { readExit } from './exit-file.ts'
-import { isAlive, type ProcessIdentity, readProc, readStat } from './identity.ts'
+import { innerPid, isAlive, type ProcessIdentity, readProc, readStat } from './identity.ts'
 import { type HostTools, isShim, launcherArguments } from './launcher.ts'
 import { closeOutput, openOutput } from './output.ts'
 import { poll } from './pause.ts'
-import { explainRefusal, setprivRefusal } from './refusal.ts'
+import { explainRefusal, wrapperRefusal } from './refusal.ts'
 import { readIdentity, readSmall } from './run-directory.ts'
+import { isWrapper, type WrappedCommand } from './wrapping.ts'
 
 const LAUNCH_LIMIT_MS = 10_000
 
@@ -17,10 +18,11 @@ export interface LaunchPlan {
   readonly tools: HostTools
   /** Path of the launcher's file. */
   readonly launcher: string
-  /** The worker's argv; the first element is an absolute path. */
-  readonly command: readonly string[]
-  /** Length of what setpriv and its options take at the front of `command`. */
-  readonly wrapped: boolean
+  readonly command: WrappedCommand
+  /** What stands before the launcher: systemd-run and its options, or nothing. */
+  readonly scope: readonly string[]
+  /** An open file that becomes descriptor PROGRAM_FD of launcher and worker. */
+  readonly programFd: number | null
   readonly environment: Readonly<Record<string, string>>
   /** A path of the working directory that stays valid until the launch is over. */
   readonly cwd: string
@@ -30,7 +32,9 @@ export interface LaunchPlan {
 export async function spawnLauncher(plan: LaunchPlan): Promise<ProcessIdentity | null> {
   const output = await openOutput(plan.directory)
   try {
-    const launcher = execa(plan.tools.sh, launcherArguments(plan.tools, plan.launcher, plan), {
+    const launch = { ...plan, command: plan.command.argv }
+    const argv = [...plan.scope, plan.tools.sh, ...launcherArguments(plan.tools, plan.launcher, launch)]
+    const launcher = execa(argv[0] ?? '', argv.slice(1), {
       cwd: plan.cwd,
       env: plan.environment,
       extendEnv: false,
@@ -38,7 +42,7 @@ export async function spawnLauncher(plan: LaunchPlan): Promise<ProcessIdentity |
       detached: true,
       cleanup: false,
       // execa's types list the descriptors up to 9 only; it takes every number.
-      stdio: ['ignore', output.stdout.fd as 3, output.stderr.fd as 3],
+      stdio: ['ignore', output.stdout.fd as 3, output.stderr.fd as 3, (plan.programFd ?? 'ignore') as 3],
       shell: false,
       buffer: false,
       reject: false,
@@ -59,7 +63,12 @@ function spawnError(code: string | undefined): Error {
   return new RunnerUnreachable(`The launcher could not be started (${code ?? 'unknown reason'})`)
 }
 
-type Watched = Pick<LaunchPlan, 'directory' | 'command' | 'wrapped'>
+export interface Watched {
+  readonly directory: string
+  readonly command: WrappedCommand
+  /** The cocoon's processes, to look for the worker below a sandbox's monitor. */
+  readonly members: (worker: ProcessIdentity) => readonly ProcessIdentity[]
+}
 
 /**
  * Waits until the worker has been executed, or had its chance.
@@ -85,25 +94,29 @@ function workerOf(watched: Watched, over: boolean): ProcessIdentity | undefined 
   const { directory, command } = watched
   const worker = readIdentity(directory, 'pid')
   const refused = readSmall(directory, 'refused')
-  if (refused?.endsWith('\n')) throw explainRefusal(directory, refused, command)
+  if (refused?.endsWith('\n')) throw explainRefusal(directory, refused, command.argv)
   if (worker === null) {
     if (over) throw new RunnerUnreachable('The launcher ended without a worker: is the disk full?')
     return undefined
   }
   if (isAlive(worker)) return isExecuted(worker, watched) ? worker : undefined
   const ended = readExit(directory)
-  if (ended && watched.wrapped) throwIfSetprivFailed(directory, ended.exit.code, command)
+  const refusal = ended && wrapperRefusal(directory, ended.exit.code, command)
+  if (refusal) throw refusal
   return ended !== null || over ? worker : undefined
 }
 
-function isExecuted(worker: ProcessIdentity, { command, wrapped }: Watched): boolean {
+function isExecuted(worker: ProcessIdentity, { command, members }: Watched): boolean {
   const line = readProc(worker.pid, 'cmdline') ?? ''
   // An ending process has no command line any more: the next look finds it gone.
   if (line === '' || isShim(line)) return false
-  return !(wrapped && line.startsWith(`${command[0]}\0`))
+  if (!command.sandboxed) return !isWrapper(line, command)
+  return members(worker).some(({ pid }) => (innerPid(pid) ?? 1) !== 1 && isOther(pid, command))
 }
 
-function throwIfSetprivFailed(directory: string, code: number, command: readonly string[]): void {
-  const refusal = setprivRefusal(directory, code, command)
-  if (refusal) throw refusal
+/** True if it executes neither the sandbox's program nor what stands before it. */
+function isOther(pid: number, command: WrappedCommand): boolean {
+  const line = readProc(pid, 'cmdline') ?? ''
+  const programs = command.wrappers.map((start) => command.argv[start])
+  return line !== '' && !programs.includes(line.split('\0', 1)[0])
 }

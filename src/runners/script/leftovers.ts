@@ -6,6 +6,7 @@ import { cageOf } from './containment.ts'
 import { endAll, settleLauncher } from './ending.ts'
 import { identityOf } from './handle.ts'
 import type { ScriptHost } from './host.ts'
+import { releaseLeaves } from './limits.ts'
 import { attemptDirectory, attemptsOf, readIdentity, readMarker, removeAttempt, voidWorker } from './run-directory.ts'
 
 /** Attempts of a service whose output is kept, the newest included. */
@@ -22,6 +23,7 @@ export async function clearAttempt(host: ScriptHost, { id, attempt }: LaunchSpec
   const signal = AbortSignal.timeout(CLEAR_LIMIT_MS)
   try {
     if (marker?.leaf) await endAll(leafCage(marker.leaf), 0, signal)
+    await releaseLeaves(marker?.limits ?? [], signal)
     await settleLauncher(directory, signal)
     await removeAttempt(host.runs, id, attempt)
   } catch (error) {
@@ -40,6 +42,7 @@ export async function endEarlierAttempts(host: ScriptHost, spec: LaunchSpec, sig
     const marker = readMarker(directory)
     await voidWorker(directory)
     if (marker) await endAll(cageOf(identityOf(marker, readIdentity(directory, 'pid')), host.bootId), 0, signal)
+    await releaseLeaves(marker?.limits ?? [], signal)
     if (attempt <= spec.attempt - KEPT_ATTEMPTS) await removeAttempt(host.runs, spec.id, attempt)
   }
 }

@@ -6,6 +6,7 @@ import { cageOf } from './containment.ts'
 import { announceStop, endAll, settleLauncher } from './ending.ts'
 import { identityOf, type ScriptHandle } from './handle.ts'
 import type { ScriptHost } from './host.ts'
+import { releaseLeaves } from './limits.ts'
 import { targetOf } from './objects.ts'
 import {
   attemptDirectory,
@@ -24,7 +25,7 @@ export async function stopAttempt(
   signal: AbortSignal,
 ): Promise<void> {
   const { directory, identity } = targetOf(host, script)
-  await endAttempt(host, { directory, identity, graceMs }, signal)
+  await endAttempt(host, { directory, identity, graceMs, sandboxed: script.sandboxed }, signal)
 }
 
 /** Ends every attempt of a service and removes its run directory and its own working directory. */
@@ -35,16 +36,19 @@ export async function removeService(host: ScriptHost, script: ScriptHandle, sign
     const marker = readMarker(directory)
     if (marker === null || attempt === script.attempt) continue
     const identity = () => identityOf(marker, readIdentity(directory, 'pid'))
-    await endAttempt(host, { directory, identity, graceMs: 0 }, signal)
+    await endAttempt(host, { directory, identity, graceMs: 0, sandboxed: false }, signal)
   }
   await removeTree(serviceDirectory(host.runs, script.id), signal)
   await removeTree(join(host.workRoot, script.id), signal)
+  // Last: whoever gets this uid next finds nothing of this one.
+  await host.uids?.release(script.id)
 }
 
 interface Ending {
   readonly directory: string
   readonly identity: () => CocoonIdentity
   readonly graceMs: number
+  readonly sandboxed: boolean
 }
 
 async function endAttempt(host: ScriptHost, ending: Ending, signal: AbortSignal): Promise<void> {
@@ -53,7 +57,8 @@ async function endAttempt(host: ScriptHost, ending: Ending, signal: AbortSignal)
   // A launch that is still under way gets no worker any more.
   await voidWorker(ending.directory)
   const cocoon = ending.identity()
-  await endAll(cageOf(cocoon, host.bootId), ending.graceMs, signal)
+  await endAll(cageOf(cocoon, host.bootId), ending.graceMs, signal, ending)
+  await releaseLeaves(readMarker(ending.directory)?.limits ?? [], signal)
   if (cocoon.bootId === host.bootId) await settleLauncher(ending.directory, signal)
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { mkdir, open, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LaunchRefused } from '../driver.ts'
 import type { ProcessIdentity } from './identity.ts'
@@ -9,6 +9,7 @@ import type { ProcessIdentity } from './identity.ts'
  * One directory per attempt, `<state>/run/<id>/<attempt>/`, mode 0700: all that survives Hive.
  *
  *   marker.json  what is launched and by whom, on disk before anything is launched; no secret
+ *   plan         what launcher and shim do beside the usual (launcher.ts)
  *   claim        pid and start time of the one launcher
  *   pid          pid and start time of the worker, written by its shim before exec
  *   refused      why there is no worker · exit  how it ended · stopping  Hive is stopping it
@@ -24,6 +25,9 @@ export interface Marker {
   readonly boot_id: string
   readonly config_hmac: string
   readonly leaf: string | null
+  /** Leaves of v1 hierarchies that limit it; rows of an earlier Hive have none. */
+  readonly limits?: readonly string[]
+  readonly sandbox?: string | null
   readonly host: string | null
   readonly port: number | null
   /** The Hive process that makes the launch. */
@@ -52,12 +56,13 @@ export function attemptDirectory(runs: RunRoot, id: string, attempt: number): st
  * Makes the directory of an attempt, complete with its marker, in one step.
  * @returns false if it exists already: then somebody else launches or launched it.
  */
-export async function createAttempt(runs: RunRoot, marker: Marker): Promise<boolean> {
+export async function createAttempt(runs: RunRoot, marker: Marker, plan: string): Promise<boolean> {
   const target = attemptDirectory(runs, marker.id, marker.attempt)
   const draft = join(runs.path, `.new-${randomUUID()}`)
   await mkdir(join(draft, 'output'), { recursive: true, mode: 0o700 })
   try {
     await writeDurably(join(draft, 'marker.json'), `${JSON.stringify(marker)}\n`)
+    await writeFile(join(draft, 'plan'), plan, { mode: 0o600 })
     await mkdir(serviceDirectory(runs, marker.id), { recursive: true, mode: 0o700 })
     // rename(2) onto a directory that is not empty fails: that makes it a claim.
     await rename(draft, target)

@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Launched, LaunchRefused, type LaunchSpec, RunnerUnreachable } from '../driver.ts'
-import { leafPath, makeLeaf } from './cgroup.ts'
-import { type CheckedLaunch, checkLaunch, scriptConfig } from './checks.ts'
+import { type CheckedLaunch, checkAndClaim, scriptConfig } from './checks.ts'
+import { cageOf } from './containment.ts'
+import { openChecked } from './digest.ts'
 import { settleLauncher } from './ending.ts'
 import { cocoonEnvironment } from './environment.ts'
 import { handleOf, markOf } from './handle.ts'
@@ -13,8 +14,10 @@ import { clearAttempt, endEarlierAttempts } from './leftovers.ts'
 import { poll } from './pause.ts'
 import { verifyPortsFree } from './ports.ts'
 import { ContainmentRefused } from './refusal.ts'
+import { makeLeaves, planRoom, type Room } from './room.ts'
 import { attemptDirectory, createAttempt, type Marker, readIdentity, readMarker, voidWorker } from './run-directory.ts'
 import { openWorkingDirectory, planWorkingDirectory } from './working-directory.ts'
+import { wrapCommand } from './wrapping.ts'
 
 const ADOPT_LIMIT_MS = 10_000
 /** Others may clear an attempt away while we look at it, but not for ever. */
@@ -25,7 +28,7 @@ export async function startAttempt(host: ScriptHost, spec: LaunchSpec, signal: A
   const directory = attemptDirectory(host.runs, spec.id, spec.attempt)
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     signal.throwIfAborted()
-    const isNew = readMarker(directory) === null && (await createAttempt(host.runs, newMarker(host, spec)))
+    const isNew = readMarker(directory) === null && (await createFresh(host, spec))
     if (isNew) return launchFresh(host, spec, signal)
     const found = await whatBecameOf(host, directory, signal)
     if (found === 'launched') return adopt(host, spec, signal)
@@ -49,40 +52,56 @@ async function launchFresh(host: ScriptHost, spec: LaunchSpec, signal: AbortSign
   }
 }
 
+async function createFresh(host: ScriptHost, spec: LaunchSpec): Promise<boolean> {
+  const room = planRoom(host, spec)
+  return createAttempt(host.runs, newMarker(host, spec, room), room.plan)
+}
+
 async function launch(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<Launched> {
   const config = scriptConfig(spec)
-  const checked = checkLaunch(config, host)
-  const { path, user, tools } = checked
+  const checked = await checkAndClaim(spec, host)
   const directory = attemptDirectory(host.runs, spec.id, spec.attempt)
-  const leaf = await makeRoom(host, spec, signal)
-  const work = await openWork(host, spec, checked)
+  const program = config.sha256 ? await openChecked(checked.path, config.sha256, signal) : null
+  const work = await openWork(host, spec, checked).catch(async (error) => {
+    await program?.close()
+    throw error
+  })
   try {
+    const room = await makeRoom(host, spec, signal)
+    const around = { searchPath: host.environment.PATH, stateDir: host.stateDir, work: work.path }
     const plan = {
-      directory,
-      tools,
-      launcher: await host.launcher(),
-      leaf,
+      ...{ directory, tools: checked.tools, launcher: await host.launcher(), leaf: room.leaf, scope: room.scope },
       mark: markOf(spec.id, spec.attempt),
-      command: [...(user?.prefix ?? []), path, ...config.args],
-      wrapped: user !== null,
-      environment: cocoonEnvironment(spec, host.environment, work.path),
+      command: wrapCommand(config, checked, around),
+      programFd: program?.fd ?? null,
+      environment: { ...room.environment, ...cocoonEnvironment(spec, host.environment, work.path) },
       cwd: work.pinned,
     }
     signal.throwIfAborted()
     const launcher = await spawnLauncher(plan)
-    return launchedOf(directory, spec, { worker: await awaitWorker(plan, launcher, signal), adopted: false })
+    const members = membersAround(host, spec, room.leaf)
+    const worker = await awaitWorker({ ...plan, members }, launcher, signal)
+    await program?.verifyUnchanged()
+    return launchedOf(directory, spec, { worker, adopted: false })
   } finally {
     await work.close()
+    await program?.close()
   }
 }
 
-/** The leaf is made, what earlier attempts left is ended, and then the ports must be free. All of it is over on return. */
-async function makeRoom(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<string | null> {
-  const leaf = leafOf(host, spec)
+/** Everything that already runs of an attempt whose handle is not made yet. */
+function membersAround(host: ScriptHost, spec: LaunchSpec, leaf: string | null) {
+  return (worker: ProcessIdentity) =>
+    cageOf({ bootId: host.bootId, worker, leaf, mark: markOf(spec.id, spec.attempt) }, host.bootId).members()
+}
+
+/** The leaves are made, what earlier attempts left is ended, and then the ports must be free. All of it is over on return. */
+async function makeRoom(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<Room> {
+  const room = planRoom(host, spec)
   const ready = endEarlierAttempts(host, spec, signal).then(() => verifyPortsFree(spec.ports, signal))
-  const made = await Promise.allSettled([makeOwnLeaf(host, leaf), ready])
+  const made = await Promise.allSettled([makeLeaves(host, room), ready])
   for (const each of made) if (each.status === 'rejected') throw each.reason
-  return leaf
+  return room
 }
 
 /** Opens the working directory of an attempt. Repeatable. */
@@ -97,10 +116,11 @@ async function adopt(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): P
   // Of an earlier boot nothing runs, whatever has the same number now.
   if (recorded && marker?.boot_id !== host.bootId)
     return launchedOf(directory, spec, { worker: recorded, adopted: true })
-  const { command } = scriptConfig(spec)
+  // Through what it was executed is not asked any more: a wrapper that fails ends, and is seen so.
+  const command = { argv: [scriptConfig(spec).command], wrappers: [], sandboxed: false }
   try {
     const launcher = readIdentity(directory, 'claim')
-    const worker = await awaitWorker({ directory, command: [command], wrapped: false }, launcher, signal)
+    const worker = await awaitWorker({ directory, command, members: () => [] }, launcher, signal)
     return launchedOf(directory, spec, { worker, adopted: true })
   } catch (error) {
     if (error instanceof LaunchRefused) await clearAttempt(host, spec)
@@ -153,20 +173,8 @@ async function clearAbandoned(host: ScriptHost, spec: LaunchSpec, signal: AbortS
   await clearAttempt(host, spec)
 }
 
-function leafOf(host: ScriptHost, spec: LaunchSpec): string | null {
-  const containment = host.containment()
-  return containment.kind === 'cgroup' ? leafPath(containment.parent, spec.id, spec.attempt) : null
-}
-
-async function makeOwnLeaf(host: ScriptHost, leaf: string | null): Promise<void> {
-  const containment = host.containment()
-  if (leaf === null || containment.kind !== 'cgroup') return
-  await makeLeaf(containment.parent, leaf).catch(() => {
-    throw new ContainmentRefused()
-  })
-}
-
-function newMarker(host: ScriptHost, spec: LaunchSpec): Marker {
+function newMarker(host: ScriptHost, spec: LaunchSpec, { leaf, limits }: Room): Marker {
+  const { sandbox } = scriptConfig(spec)
   const [binding] = spec.ports
   return {
     version: 1,
@@ -177,7 +185,9 @@ function newMarker(host: ScriptHost, spec: LaunchSpec): Marker {
     attempt: spec.attempt,
     boot_id: host.bootId,
     config_hmac: spec.configHmac,
-    leaf: leafOf(host, spec),
+    leaf,
+    limits: limits.leaves,
+    sandbox: (sandbox ?? 'none') === 'none' ? null : sandbox,
     host: binding?.host ?? null,
     port: binding?.hostPort ?? null,
     hive: ownIdentity(),

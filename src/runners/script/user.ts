@@ -10,6 +10,24 @@ export interface RunAs {
 }
 
 /**
+ * An own uid, which is also the gid: no account, no further group, no capability and no way to any.
+ * @throws LaunchRefused  Hive is not root, or setpriv is missing.
+ */
+export function runAsOwn(uid: number, tools: HostTools): RunAs {
+  const setpriv = requireSetpriv('auto', tools)
+  const options = ['--clear-groups', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs', '--']
+  return { uid, gid: uid, prefix: [setpriv, '--reuid', String(uid), '--regid', String(uid), ...options] }
+}
+
+/** @throws LaunchRefused  a cocoon cannot be run as another user here. */
+export function requireSetpriv(user: string, { setpriv }: HostTools): string {
+  if (process.getuid?.() !== 0)
+    throw new LaunchRefused(`Only a Hive that runs as root can run a cocoon as the user "${user}"`)
+  if (setpriv === null) throw new LaunchRefused('Running a cocoon as another user needs setpriv: install util-linux')
+  return setpriv
+}
+
+/**
  * Whom to run a cocoon as.
  *
  * @param user  `uid[:gid]` or `name[:group]`; null = Hive's own user.
@@ -21,14 +39,12 @@ export function runAs(user: string | null, tools: HostTools): RunAs | null {
   const { uid, gid, named } = resolveUser(user)
   const own = process.getuid?.()
   if (own === uid && process.getgid?.() === gid) return null
-  if (own !== 0) throw new LaunchRefused(`Only a Hive that runs as root can run a cocoon as the user "${user}"`)
-  if (tools.setpriv === null)
-    throw new LaunchRefused('Running a cocoon as another user needs setpriv: install util-linux')
+  const setpriv = requireSetpriv(user, tools)
   const groups = named ? '--init-groups' : '--clear-groups'
   return {
     uid,
     gid,
-    prefix: [tools.setpriv, '--reuid', String(uid), '--regid', String(gid), groups, '--inh-caps=-all', '--'],
+    prefix: [setpriv, '--reuid', String(uid), '--regid', String(gid), groups, '--inh-caps=-all', '--'],
   }
 }
 
