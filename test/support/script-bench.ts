@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile as readFileSoon, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -10,6 +10,8 @@ import { openControllers } from '../../src/runners/script/limits.ts'
 import { scriptSpec } from './launch-spec.ts'
 
 export const HTTPD = join(import.meta.dirname, 'fixtures', 'httpd.mjs')
+/** A program that prints what a cocoon can reach. */
+export const INSIDE = join(import.meta.dirname, 'fixtures', 'inside.mjs')
 
 /** What this host can do: the tests of `cgroup` run only where a v2 leaf can be made. */
 export const CONTAINMENTS = ['cgroup', 'group'] as const
@@ -87,6 +89,11 @@ export async function useScriptBench(t: TestContext, options: Partial<ScriptDriv
 /** A launch of `sh -c text` with the rest as its arguments. */
 export function shSpec(text: string, overrides: Partial<LaunchSpec> & { port?: number | null } = {}): LaunchSpec {
   return scriptSpec({ command: 'sh', args: ['-c', text] }, { port: null, ...overrides })
+}
+
+/** What an attempt has written. */
+export function outputOf(stateDir: string, { id, attempt }: LaunchSpec, stream: 'stdout' | 'stderr'): Promise<string> {
+  return readFileSoon(join(stateDir, 'run', id, String(attempt), 'output', `${stream}.log`), 'utf8')
 }
 
 /** True if a process of this number exists and is not a zombie. */

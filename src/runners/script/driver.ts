@@ -20,7 +20,8 @@ import { inspectAttempt, listAttempts, targetOf } from './objects.ts'
 import { removeService, stopAttempt } from './removal.ts'
 import { weakLimits } from './rlimits.ts'
 import { sweepDrafts } from './run-directory.ts'
-import { startAttempt } from './starting.ts'
+import { openWork, startAttempt } from './starting.ts'
+import { sweepUids } from './uids.ts'
 import { waitForEnd } from './waiting.ts'
 
 export type { ScriptDriverOptions } from './host.ts'
@@ -59,16 +60,18 @@ async function probe(host: ScriptHost, signal: AbortSignal): Promise<Availabilit
   signal.throwIfAborted()
   const availability = makeRoots(host)
   if (availability.available) await sweepDrafts(host.runs)
+  if (availability.available) await sweepUids(host.runs, host.workRoot)
   return availability
 }
 
 function describe(host: ScriptHost, config: RunnerConfig): KindFacts {
-  const facts = { isolated: false, containment: host.containment().kind }
+  const { sandbox = 'none', user } = scriptConfig({ config })
+  // An account that cocoons share keeps them apart from Hive, not from each other.
+  const isolated = sandbox !== 'none' || user === 'auto'
+  const facts = { isolated, containment: host.containment().kind }
   try {
-    const { acting, sandbox } = checkLaunch(scriptConfig({ config }), host)
-    // An account that cocoons share keeps them apart from Hive, not from each other.
-    const isolated = sandbox !== null || config.user === 'auto'
-    return { ...facts, isolated, available: true, reason: weakLimits(acting) }
+    const { acting } = checkLaunch(scriptConfig({ config }), host)
+    return { ...facts, available: true, reason: weakLimits(acting) }
   } catch (error) {
     if (error instanceof LaunchRefused) return { ...facts, available: false, reason: error.message }
     throw error

@@ -53,7 +53,7 @@ function bubblewrap({ tool, work, stateDir }: SandboxPlan, shown: Shown): string
   return [
     ...[tool, ...namespaces, ...system, ...etc, ...own, ...directories],
     ...(seen ? ['--tmpfs', stateDir] : []),
-    ...[...files, '--bind', work, work, '--chdir', work, '--'],
+    ...[...files, '--bind', work, work, '--remount-ro', '/', '--chdir', work, '--'],
   ]
 }
 
@@ -79,9 +79,11 @@ function firejail({ tool, work }: SandboxPlan, shown: Shown): string[] {
       '--noroot',
       '--private-dev',
       '--ipc-namespace',
+      '--read-only=/etc',
     ],
     ...['--deterministic-exit-code', '--deterministic-shutdown', `--keep-fd=${PROGRAM_FD}`],
-    `--private-etc=${ETC_NAMES.filter((name) => existsSync(join('/etc', name))).join(',')}`,
+    // It writes passwd and group itself, without the other accounts.
+    `--private-etc=${ETC_NAMES.filter((name) => !['passwd', 'group'].includes(name) && existsSync(join('/etc', name))).join(',')}`,
     ...hidden,
     ...kept.map((path) => `--whitelist=${path}`),
     ...[...shown.directories, ...shown.files].map((path) => `--read-only=${path}`),

@@ -5,6 +5,9 @@ import type { NumberRange } from '../../settings.ts'
 import { LaunchRefused } from '../driver.ts'
 import { type RunRoot, servicesIn } from './run-directory.ts'
 
+/** A launch may wait for its turn between its claim and its files. */
+const CLAIM_AGE_MS = 3_600_000
+
 /**
  * Uids of `user: "auto"`: one per service, held from its first attempt until its removal.
  *
@@ -39,10 +42,14 @@ export function openUidPool(runs: RunRoot, workRoot: string, range: NumberRange)
   }
 }
 
-/** Lets go the claims of services that have neither a run directory nor files any more. Only at start, before any claim. */
+/** Lets go the claims of services that have neither a run directory nor files any more, unless they are about to get one. */
 export async function sweepUids(runs: RunRoot, workRoot: string): Promise<void> {
   const known = new Set([...servicesIn(runs), ...namesIn(workRoot)])
-  for (const [uid, id] of claimsIn(runs)) if (!known.has(id)) await rm(join(runs.path, `.uid-${uid}`), { force: true })
+  for (const [uid, id] of claimsIn(runs)) {
+    const file = join(runs.path, `.uid-${uid}`)
+    const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+    if (!known.has(id) && age > CLAIM_AGE_MS) await rm(file, { force: true })
+  }
 }
 
 async function claimed(file: string, id: string): Promise<boolean> {
