@@ -7,8 +7,9 @@ import { type TestContext, test } from 'node:test'
 import type { RunnerHandle } from '../../src/runners/driver.ts'
 import { parseStat, readStat } from '../../src/runners/script/identity.ts'
 import { until, within } from '../support/deadline.ts'
+import { freePort } from '../support/free-port.ts'
 import { scriptSpec } from '../support/launch-spec.ts'
-import { CONTAINMENTS, noCgroups, processRuns, shSpec, useScriptBench } from '../support/script-bench.ts'
+import { CONTAINMENTS, HTTPD, noCgroups, processRuns, shSpec, useScriptBench } from '../support/script-bench.ts'
 
 const noCgroup = noCgroups()
 
@@ -27,6 +28,25 @@ for (const containment of CONTAINMENTS) {
     const escaped = await escapedPid(bench.stateDir, spec.id)
     await bench.driver.stop(handle, 100, bench.signal)
     assert.equal(processRuns(escaped), false)
+  })
+
+  test(`F24: stop kills what left the session with an empty environment, and its port is free (${containment})`, {
+    skip,
+  }, async (t) => {
+    const bench = await useScriptBench(t, { forceContainment: containment })
+    const port = await freePort()
+    const flight = `(setsid env -i PORT=$PORT "$0" "$1" --ignore-term &) ; exec sleep 1000`
+    const spec = scriptSpec({ command: 'sh', args: ['-c', flight, process.execPath, HTTPD] }, { port })
+    const { handle } = await bench.launch(spec)
+    const [binding] = spec.ports
+    assert.ok(binding)
+    await until(() => bench.driver.listens(handle, binding, bench.signal), 10_000, 'the listener')
+    const answer = await (await fetch(`http://127.0.0.1:${port}/pid`)).text()
+    await bench.driver.stop(handle, 100, bench.signal)
+    assert.equal(processRuns(Number(answer)), false)
+    const next = shSpec('exec sleep 1000', { port })
+    // It is launched only if the port can be bound.
+    await bench.driver.start(next, bench.signal)
   })
 
   test(`F24: remove kills what a worker left behind whose launcher is gone (${containment})`, { skip }, async (t) => {
@@ -162,6 +182,7 @@ test('F23: parseStat starts after the last parenthesis and refuses what is no st
   assert.deepEqual(parseStat(`123 (a) Z 1 1 1) ${tail}`), {
     pid: 123,
     state: 'S',
+    parent: 1,
     group: 77,
     session: 88,
     startTime: 4242,

@@ -15,6 +15,7 @@ export interface ProcessIdentity {
 export interface ProcessStat extends ProcessIdentity {
   /** One letter of proc_pid_stat(5): `Z` and `X` are dead. */
   readonly state: string
+  readonly parent: number
   readonly group: number
   readonly session: number
 }
@@ -23,10 +24,10 @@ export interface ProcessStat extends ProcessIdentity {
 export function parseStat(text: string): ProcessStat | null {
   const end = text.lastIndexOf(')')
   const pid = Number.parseInt(text, 10)
-  const [state, , group, session] = text.slice(end + 2).split(' ', 4)
+  const [state, parent, group, session] = text.slice(end + 2).split(' ', 4)
   const startTime = Number(text.slice(end + 2).split(' ', 20)[19])
   if (end < 0 || !Number.isInteger(pid) || !state || !Number.isFinite(startTime)) return null
-  return { pid, state, group: Number(group), session: Number(session), startTime }
+  return { pid, state, parent: Number(parent), group: Number(group), session: Number(session), startTime }
 }
 
 /** What the kernel says of a pid now; null = there is no such process. */

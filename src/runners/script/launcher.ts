@@ -118,6 +118,11 @@ export function launcherArguments(tools: HostTools, file: string, launch: Launch
   return [file, 'launch', directory, leaf ?? '', mark, tools.sh, tools.setsid, tools.mv, tools.mkdir, ...command]
 }
 
+/** True if this command line (from /proc) is a launcher's. */
+export function isLauncher(commandLine: string): boolean {
+  return /^[^\0]+\0[^\0]*\/\.launcher-[0-9a-f]{8}\0launch\0/.test(commandLine)
+}
+
 /** True if this command line (from /proc) is still the shim's, before its exec. */
 export function isShim(commandLine: string): boolean {
   return /^[^\0]+\0[^\0]*\/\.launcher-[0-9a-f]{8}\0shim\0/.test(commandLine)

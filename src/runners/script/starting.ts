@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Launched, LaunchRefused, type LaunchSpec, RunnerUnreachable } from '../driver.ts'
+import type { CocoonIdentity } from './cage.ts'
 import { type CheckedLaunch, checkAndClaim, scriptConfig } from './checks.ts'
 import { cageOf } from './containment.ts'
 import { openChecked } from './digest.ts'
-import { settleLauncher } from './ending.ts'
+import { endAll, settleLauncher } from './ending.ts'
 import { cocoonEnvironment } from './environment.ts'
 import { handleOf, markOf } from './handle.ts'
 import type { ScriptHost } from './host.ts'
@@ -81,7 +82,10 @@ async function launch(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): 
     const launcher = await spawnLauncher(plan)
     const members = membersAround(host, spec, room.leaf)
     const worker = await awaitWorker({ ...plan, members }, launcher, signal)
-    await program?.verifyUnchanged()
+    await program?.verifyUnchanged().catch(async (error) => {
+      await endAll(membersCage(host, spec, { leaf: room.leaf, worker }), 0, signal)
+      throw error
+    })
     return launchedOf(directory, spec, { worker, adopted: false })
   } finally {
     await work.close()
@@ -91,8 +95,11 @@ async function launch(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): 
 
 /** Everything that already runs of an attempt whose handle is not made yet. */
 function membersAround(host: ScriptHost, spec: LaunchSpec, leaf: string | null) {
-  return (worker: ProcessIdentity) =>
-    cageOf({ bootId: host.bootId, worker, leaf, mark: markOf(spec.id, spec.attempt) }, host.bootId).members()
+  return (worker: ProcessIdentity) => membersCage(host, spec, { leaf, worker }).members()
+}
+
+function membersCage(host: ScriptHost, spec: LaunchSpec, { leaf, worker }: Pick<CocoonIdentity, 'leaf' | 'worker'>) {
+  return cageOf({ bootId: host.bootId, worker, leaf, mark: markOf(spec.id, spec.attempt) }, host.bootId)
 }
 
 /** The leaves are made, what earlier attempts left is ended, and then the ports must be free. All of it is over on return. */
