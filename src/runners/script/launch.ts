@@ -5,7 +5,7 @@ import { innerPid, isAlive, type ProcessIdentity, readProc, readStat } from './i
 import { type HostTools, isShim, launcherArguments } from './launcher.ts'
 import { closeOutput, openOutput } from './output.ts'
 import { poll } from './pause.ts'
-import { explainRefusal, wrapperRefusal } from './refusal.ts'
+import { ContainmentRefused, explainRefusal, wrapperRefusal } from './refusal.ts'
 import { readIdentity, readSmall } from './run-directory.ts'
 import { isWrapper, type WrappedCommand } from './wrapping.ts'
 
@@ -66,6 +66,7 @@ function spawnError(code: string | undefined): Error {
 export interface Watched {
   readonly directory: string
   readonly command: WrappedCommand
+  readonly scoped: boolean
   /** The cocoon's processes, to look for the worker below a sandbox's monitor. */
   readonly members: (worker: ProcessIdentity) => readonly ProcessIdentity[]
 }
@@ -96,6 +97,8 @@ function workerOf(watched: Watched, over: boolean): ProcessIdentity | undefined 
   const refused = readSmall(directory, 'refused')
   if (refused?.endsWith('\n')) throw explainRefusal(directory, refused, command.argv)
   if (worker === null) {
+    // systemd-run could not make the scope: its launcher has never been executed.
+    if (over && watched.scoped && readSmall(directory, 'claim') === null) throw new ContainmentRefused()
     if (over) throw new RunnerUnreachable('The launcher ended without a worker: is the disk full?')
     return undefined
   }

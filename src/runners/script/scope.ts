@@ -61,7 +61,7 @@ export function scopeCommand(
   parent: ScopeParent,
   { id, attempt, resources }: { readonly id: string; readonly attempt: number; readonly resources: Resources },
 ): string[] {
-  const properties = ['Delegate=yes', 'KillMode=none', ...limitsOf(resources)].flatMap((each) => ['-p', each])
+  const properties = ['Delegate=yes', ...limitsOf(resources)].flatMap((each) => ['-p', each])
   const unit = unitOf(parent, id, attempt)
   const options = ['--scope', '--quiet', '--collect', `--unit=${unit}`, `--slice=${SLICE}`]
   return [parent.tool, ...manager(parent.asUser), ...options, ...properties, '--']

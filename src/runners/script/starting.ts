@@ -81,7 +81,7 @@ async function launch(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): 
     signal.throwIfAborted()
     const launcher = await spawnLauncher(plan)
     const members = membersAround(host, spec, room.leaf)
-    const worker = await awaitWorker({ ...plan, members }, launcher, signal)
+    const worker = await awaitWorker({ ...plan, members, scoped: room.scope.length > 0 }, launcher, signal)
     await program?.verifyUnchanged().catch(async (error) => {
       await endAll(membersCage(host, spec, { leaf: room.leaf, worker }), 0, signal)
       throw error
@@ -127,7 +127,7 @@ async function adopt(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): P
   const command = { argv: [scriptConfig(spec).command], wrappers: [], sandboxed: false }
   try {
     const launcher = readIdentity(directory, 'claim')
-    const worker = await awaitWorker({ directory, command, members: () => [] }, launcher, signal)
+    const worker = await awaitWorker({ directory, command, members: () => [], scoped: false }, launcher, signal)
     return launchedOf(directory, spec, { worker, adopted: true })
   } catch (error) {
     if (error instanceof LaunchRefused) await clearAttempt(host, spec)
