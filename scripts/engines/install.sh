@@ -11,7 +11,7 @@ require_root_on_debian() {
 packages='docker.io:dockerd podman:podman runc:runc containernetworking-plugins:/usr/lib/cni/bridge
 netavark:/usr/lib/podman/netavark catatonit:catatonit busybox-static:busybox
 docker-registry:docker-registry uidmap:newuidmap slirp4netns:slirp4netns iptables:iptables iproute2:ip curl:curl
-util-linux:flock'
+util-linux:flock bubblewrap:bwrap firejail:firejail'
 
 missing_packages() {
   local pair package file
