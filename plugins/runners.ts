@@ -35,17 +35,3 @@ export default plugin(
   },
   { name: 'runners', dependencies: ['metrics'] },
 )
-
-/** A new runner is one file below src/runners and one line here. */
-function createDrivers(
-  { config, instanceId }: RunnersOptions,
-  onWarning: (message: string) => void,
-): readonly RunnerDriver[] {
-  const { stateDir, hostEnvironment, registryAuthFile } = config
-  const engine = { instanceId, registryAuthFile, home: hostEnvironment.HOME, runCredentialHelper, onWarning }
-  return [
-    createContainerDriver({ ...engine, type: 'docker', hosts: config.dockerHosts }),
-    createContainerDriver({ ...engine, type: 'podman', hosts: config.podmanHosts }),
-    createScriptDriver({ stateDir, instanceId, hostEnvironment, uidRange: config.uidRange, onWarning }),
-  ]
-}

@@ -17,6 +17,6 @@ export function createDrivers({ config, instanceId, onWarning }: DriverParts): r
   return [
     createContainerDriver({ ...engine, type: 'docker', hosts: config.dockerHosts }),
     createContainerDriver({ ...engine, type: 'podman', hosts: config.podmanHosts }),
-    createScriptDriver({ stateDir, instanceId, hostEnvironment, onWarning }),
+    createScriptDriver({ stateDir, instanceId, hostEnvironment, uidRange: config.uidRange, onWarning }),
   ]
 }
