@@ -11,10 +11,12 @@ import {
   textLike,
   wholeNumber,
 } from './fields.ts'
+import { healthChecks } from './health-check.ts'
 import type { Resources, ScriptConfig } from './kind.ts'
 import { laterFields, refusedForNow } from './later.ts'
 import { duration, size } from './quantities.ts'
 import type { Report } from './report.ts'
+import { DEFAULT_RESTART, restartPolicy } from './restart-policy.ts'
 
 const MAX_ID = 4_294_967_294
 const LEAST_MEMORY_BYTES = 6 * 1024 ** 2
@@ -84,6 +86,8 @@ export const commonFields = {
   user,
   ready_timeout: duration(1),
   stop_grace: duration(0),
+  health_check: healthChecks,
+  restart: restartPolicy,
   allow_origins: listOf(origin, 'origins'),
   strip_prefix: flag,
   ...laterFields,
@@ -101,6 +105,8 @@ export function commonConfig(read: Read<typeof commonFields>): CommonConfig {
     user: read.user ?? null,
     readyTimeoutMs: read.ready_timeout ?? 60_000,
     stopGraceMs: read.stop_grace ?? 10_000,
+    healthChecks: read.health_check ?? [],
+    restart: read.restart ?? DEFAULT_RESTART,
     allowOrigins: read.allow_origins ?? [],
     stripPrefix: read.strip_prefix ?? true,
   }

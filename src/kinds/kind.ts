@@ -23,6 +23,32 @@ export interface Resources {
   readonly nproc: number | null
 }
 
+export interface HealthCheck {
+  readonly type: 'http' | 'tcp' | 'cmd'
+  /** Of an http check. */
+  readonly path: string
+  /** A port inside the cocoon; null = the exposed one. */
+  readonly port: number | null
+  /** Of a cmd check; exit 0 = healthy. */
+  readonly command: readonly string[]
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  /** Consecutive failures that make it failing. */
+  readonly retries: number
+  /** Failures this long after the start do not count. */
+  readonly startPeriodMs: number
+}
+
+export interface RestartPolicy {
+  /** `unless-stopped` is kept as `always`: a user stop sticks for both. */
+  readonly policy: 'never' | 'on-failure' | 'always'
+  /** Restarts within the window before it is a crash loop. */
+  readonly maxAttempts: number
+  readonly windowMs: number
+  readonly backoffMinMs: number
+  readonly backoffMaxMs: number
+}
+
 interface CommonConfig {
   readonly environment: Readonly<Record<string, string>>
   /** Globs (`*`) of names that a spawn request may set. */
@@ -34,6 +60,9 @@ interface CommonConfig {
   readonly resources: Resources
   readonly readyTimeoutMs: number
   readonly stopGraceMs: number
+  /** All must pass. Empty = the port alone decides. */
+  readonly healthChecks: readonly HealthCheck[]
+  readonly restart: RestartPolicy
   readonly allowOrigins: readonly string[]
   readonly stripPrefix: boolean
 }

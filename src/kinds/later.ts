@@ -1,16 +1,4 @@
-import {
-  flag,
-  listOf,
-  objectOf,
-  oneOf,
-  portNumber,
-  type Reader,
-  type Readers,
-  text,
-  textLike,
-  wholeNumber,
-} from './fields.ts'
-import { template } from './placeholders.ts'
+import { flag, listOf, objectOf, oneOf, type Reader, type Readers, text, textLike } from './fields.ts'
 import { duration } from './quantities.ts'
 
 /** Fields that the design names and no code acts on yet: their shape is checked, then they are refused with that reason. */
@@ -23,40 +11,6 @@ export function refusedForNow(shape: Reader<unknown>): Reader<never> {
 }
 
 const YEAR_MS = 365 * 24 * 3_600_000
-const MAX_RETRIES = 1000
-const argumentList = listOf(template, 'strings')
-
-const healthCheck = objectOf(
-  {
-    type: oneOf('http', 'tcp', 'cmd'),
-    path: template,
-    port: portNumber,
-    command: argumentList,
-    interval: duration(100),
-    timeout: duration(1),
-    retries: wholeNumber(1, MAX_RETRIES),
-    start_period: duration(0),
-  },
-  ['type'],
-)
-
-const healthChecks: Reader<unknown> = (value, field, report) =>
-  Array.isArray(value) ? listOf(healthCheck, 'checks')(value, field, report) : healthCheck(value, field, report)
-
-const restartPolicy = oneOf('never', 'on-failure', 'always', 'unless-stopped')
-const restartObject = objectOf(
-  {
-    policy: restartPolicy,
-    max_attempts: wholeNumber(1, MAX_RETRIES),
-    window: duration(1000),
-    backoff_min: duration(1),
-    backoff_max: duration(1),
-  },
-  ['policy'],
-)
-const restart: Reader<unknown> = (value, field, report) =>
-  typeof value === 'object' ? restartObject(value, field, report) : restartPolicy(value, field, report)
-
 const sharedName = textLike(/^[a-z0-9](?:[a-z0-9-]{0,62})$/, 'a name of lower-case letters, digits and -')
 const variableName = textLike(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a name of letters, digits and _')
 
@@ -68,8 +22,6 @@ const shownVariables: Reader<unknown> = (value, field, report) => {
 
 /** Later fields of every runner. */
 export const laterFields = {
-  health_check: refusedForNow(healthChecks),
-  restart: refusedForNow(restart),
   ttl: refusedForNow(duration(1000, YEAR_MS)),
   idle_timeout: refusedForNow(duration(1000, YEAR_MS)),
   wake: refusedForNow(flag),

@@ -183,3 +183,13 @@ export interface RunnerDriver {
   /** Releases sockets and timers of the driver; touches no cocoon. */
   close(): Promise<void>
 }
+
+/** Optional: runs a command inside a cocoon, with its environment, its user and its box. */
+export interface ExecCapable {
+  /** Output is dropped. @throws RunnerUnreachable, or an error that says why the command cannot run. */
+  exec(handle: RunnerHandle, command: readonly string[], signal: AbortSignal): Promise<{ readonly code: number }>
+}
+
+export function canExec(driver: RunnerDriver): driver is RunnerDriver & ExecCapable {
+  return 'exec' in driver && typeof driver.exec === 'function'
+}

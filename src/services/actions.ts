@@ -1,9 +1,11 @@
-import { awaitReady, watch } from './attend.ts'
+import { awaitReady } from './await-ready.ts'
+import { awaitRestart } from './await-restart.ts'
 import type { ActionContext } from './context.ts'
 import { launch } from './launch.ts'
 import { prepare } from './prepare.ts'
 import type { Action } from './step.ts'
 import { remove, stop } from './stop.ts'
+import { watch } from './watch.ts'
 
 type Perform = (context: ActionContext, signal: AbortSignal) => Promise<void>
 
@@ -15,6 +17,7 @@ const PERFORM: Readonly<Record<Exclude<Action, 'none'>, Perform>> = {
   watch,
   begin_stop: (context) => report(context, 'stopping'),
   stop,
+  await_restart: awaitRestart,
   next_attempt: (context) => report(context, 'next_attempt'),
   remove,
 }

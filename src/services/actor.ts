@@ -40,6 +40,7 @@ export class ServiceActor {
       log: this.#log,
       row: () => this.#row,
       observe: (attempt, fact) => this.observe(attempt, fact),
+      intend: (request) => this.intend(request),
       progress: (progress) => parts.view.setProgress(id, toWire(progress)),
     }
   }

@@ -4,7 +4,7 @@ import type { Exit, ExitReason, ServiceRecord, ServiceRow, ServiceState } from '
 
 /** How one attempt ends and the next begins. Pure, like the step that calls it. */
 
-export type Ending = Extract<Fact, { type: 'exited' | 'not_ready' | 'gone' | 'refused' | 'stopped' }>
+export type Ending = Extract<Fact, { type: 'exited' | 'not_ready' | 'unhealthy' | 'gone' | 'refused' | 'stopped' }>
 
 /** The code of an end that left none behind, as moby says it for a container it lost. */
 const UNKNOWN_CODE = 255
@@ -21,6 +21,13 @@ export function endAttempt(row: ServiceRow, fact: Ending, now: string): ServiceR
             ...end(fact.exit, 'not_ready', now),
             error: { code: 'HIVE_START_FAILED', detail: fact.detail },
           })
+    case 'unhealthy':
+      return row.record.state === 'running'
+        ? ended(row, 'failed', {
+            ...end(fact.exit, 'unhealthy', now),
+            error: { code: 'HIVE_UNHEALTHY', detail: fact.detail },
+          })
+        : null
     case 'gone':
       return row.record.state === 'stopping' ? row : ended(row, 'lost', end(null, 'lost', now))
     case 'refused':
@@ -37,7 +44,17 @@ export function endAttempt(row: ServiceRow, fact: Ending, now: string): ServiceR
 /** Attempt + 1 from any ended state; what a later launch needs (handle, ports) stays. */
 export function nextAttempt(row: ServiceRow, now: string): ServiceRow {
   const attempt = row.record.attempt + 1
-  const fresh = { pid: null, ready: false, started_at: null, ready_at: null, ended_at: null, exit: null, error: null }
+  const fresh = {
+    pid: null,
+    ready: false,
+    started_at: null,
+    ready_at: null,
+    ended_at: null,
+    exit: null,
+    error: null,
+    health: 'none',
+    next_attempt_at: null,
+  } as const
   const timings = { queued_ms: null, pull_ms: null, create_ms: null, start_ms: null, ready_ms: null }
   const record = { ...row.record, ...fresh, timings, state: 'requested', attempt, restarts: attempt - 1 } as const
   return { ...row, record, attemptAt: now, portMoves: 0, endpoint: null }

@@ -5,7 +5,7 @@ import type { Fact } from './fact.ts'
 import type { PortPool } from './ports.ts'
 import type { ServiceRow } from './record.ts'
 import type { StartSlots } from './start-slots.ts'
-import type { Step } from './step.ts'
+import type { IntentRequest, Step } from './step.ts'
 import type { ServiceTable } from './table.ts'
 import type { Vault } from './vault.ts'
 import type { ServiceView } from './view.ts'
@@ -46,5 +46,7 @@ export interface ActionContext {
   row(): ServiceRow
   /** Reports a fact about an attempt; durable when it resolves. */
   observe(attempt: number, fact: Fact): Promise<Step>
+  /** Asks for something in the service's own name, such as its restart. */
+  intend(request: IntentRequest): Promise<Step>
   progress(progress: PrepareProgress): void
 }

@@ -1,5 +1,5 @@
 import type { Endpoint, ExitStatus, RunnerHandle } from '../runners/driver.ts'
-import type { PortLease, ServiceError } from './record.ts'
+import type { Health, PortLease, ServiceError } from './record.ts'
 
 /** What can be seen of one attempt. Reported by actions to `supervisor.observe`; what follows from it is decided in one place. */
 export type Fact =
@@ -24,9 +24,19 @@ export type Fact =
       readonly startMs: number
     }
   | { readonly type: 'ready' }
-  | { readonly type: 'exited'; readonly exit: ExitStatus; readonly endedAt: string | null }
+  /** What its checks say of it. */
+  | { readonly type: 'health'; readonly health: Health }
+  /** `uncharged`: the runner was away meanwhile, so this end costs no restart budget. */
+  | {
+      readonly type: 'exited'
+      readonly exit: ExitStatus
+      readonly endedAt: string | null
+      readonly uncharged?: boolean
+    }
+  /** Stopped by Hive because its checks kept failing. */
+  | { readonly type: 'unhealthy'; readonly exit: ExitStatus | null; readonly detail: string }
   | { readonly type: 'not_ready'; readonly exit: ExitStatus | null; readonly detail: string }
-  | { readonly type: 'gone' }
+  | { readonly type: 'gone'; readonly uncharged?: boolean }
   | { readonly type: 'refused'; readonly error: ServiceError; readonly unavailable: boolean }
   | { readonly type: 'stopping' }
   | { readonly type: 'stopped'; readonly exit: ExitStatus | null }

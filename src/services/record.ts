@@ -154,6 +154,16 @@ export interface Intent {
   readonly recreate: boolean
 }
 
+/** What automatic restarts have cost so far; durable, so that a restart of Hive forgives nothing. */
+export interface RestartCount {
+  /** When each restart was charged, oldest first; those older than the window are dropped. */
+  readonly charged: readonly string[]
+  /** Consecutive back-offs, which double the next one. */
+  readonly waits: number
+  /** The attempt whose predecessor's charge was taken back, so that it is taken back once. */
+  readonly forgiven: number
+}
+
 /** What Hive alone knows of a service. Everything but `sealed` is plain JSON without secrets. */
 export interface ServiceRow {
   readonly record: ServiceRecord
@@ -179,6 +189,7 @@ export interface ServiceRow {
   /** HMAC of the canonical spawn body, for request_id reuse. */
   readonly requestHmac: string
   readonly configHmac: string
+  readonly restart: RestartCount
   /** AES-256-GCM of `{environment, setup_token, cocoon_secret}`; null once removed. */
   readonly sealed: Uint8Array | null
 }

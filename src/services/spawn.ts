@@ -2,6 +2,7 @@ import { type FieldProblem, HiveError } from '../errors.ts'
 import type { KindSpec, RunnerConfig } from '../kinds/kind.ts'
 import { fqnOf, isServiceName, NAME_RULE } from './names.ts'
 import type { ServiceRecord, ServiceRow } from './record.ts'
+import { NO_RESTARTS } from './restart.ts'
 import { newCocoonSecret, type Vault } from './vault.ts'
 
 /** What a client asks for, shapes already checked by the route. */
@@ -79,6 +80,7 @@ export function newRow(vault: Vault, kind: KindSpec, request: SpawnRequest, birt
     gated: false,
     requestHmac: requestHmac(vault, request),
     configHmac: vault.hmac(JSON.stringify(kind.config)),
+    restart: NO_RESTARTS,
     sealed,
   }
 }

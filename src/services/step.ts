@@ -1,5 +1,6 @@
 import type { Fact } from './fact.ts'
 import { type Desired, type Intent, type IntentBy, isEnded, type ServiceRow, STATE_RANK } from './record.ts'
+import { NO_RESTARTS } from './restart.ts'
 import { applyFact, isAttemptDue, isLaunched, isUnwanted, withRecord } from './transition.ts'
 
 /**
@@ -32,6 +33,7 @@ export type Action =
   | 'watch'
   | 'begin_stop'
   | 'stop'
+  | 'await_restart'
   | 'next_attempt'
   | 'remove'
   | 'none'
@@ -64,7 +66,10 @@ export function intend(row: ServiceRow, request: IntentRequest): Step {
   const { volumes, recreate } = row.intent
   const same = request.desired === desired && targetAttempt === row.targetAttempt
   if (same && intent.volumes === volumes && intent.recreate === recreate) return { outcome: 'same' }
-  return changed(row, { ...withRecord(row, { desired: request.desired }), targetAttempt, intent })
+  // Whoever asks by hand starts with a clean slate: the budget is there against restarts that nobody asks for.
+  const restart = request.by === 'restart' ? row.restart : NO_RESTARTS
+  const record = { desired: request.desired, next_attempt_at: null }
+  return changed(row, { ...withRecord(row, record), targetAttempt, intent, restart })
 }
 
 /** What to do now. Launch if and only if desired = running and an attempt is owed. */
@@ -74,7 +79,8 @@ export function nextAction(row: ServiceRow): Action {
   if (state === 'stopping') return 'stop'
   if (isEnded(state)) {
     if (desired === 'removed') return 'remove'
-    return isAttemptDue(row) ? 'next_attempt' : 'none'
+    if (isAttemptDue(row)) return 'next_attempt'
+    return desired === 'running' && row.record.next_attempt_at !== null ? 'await_restart' : 'none'
   }
   if (isUnwanted(row)) return 'begin_stop'
   if (state === 'running') return 'watch'

@@ -9,7 +9,9 @@ import {
   type ServiceRecord,
   type ServiceRow,
   type ServiceState,
+  STATE_RANK,
 } from './record.ts'
+import { forgive, planRestart } from './restart.ts'
 
 /** How often one attempt is moved to other ports because a stranger took the ones it was given. */
 export const PORT_MOVES = 3
@@ -39,7 +41,9 @@ export function applyFact(row: ServiceRow, fact: Fact, now: string): ServiceRow 
     case 'removed':
       return toRemoved(row, now)
     case 'trouble':
-      return sameError(row.record.error, fact.error) ? row : withRecord(row, { error: fact.error })
+      return toTrouble(row, fact)
+    case 'health':
+      return toHealth(row, fact)
     case 'observed':
       return toObserved(row, fact)
     default:
@@ -71,7 +75,21 @@ function toEnd(row: ServiceRow, fact: Ending, now: string): ServiceRow | null {
   const end = endAttempt(row, fact, now)
   if (end === null || end === row) return end
   const { state } = end.record
-  return state === row.record.state || NEXT_STATES[row.record.state].includes(state) ? end : null
+  if (state === row.record.state) return end
+  if (!NEXT_STATES[row.record.state].includes(state)) return null
+  return fact.type === 'stopped' ? end : planRestart(end, now, !('uncharged' in fact && fact.uncharged === true))
+}
+
+function toTrouble(row: ServiceRow, { error }: FactOf<'trouble'>): ServiceRow {
+  if (sameError(row.record.error, error)) return row
+  const launching = STATE_RANK[row.record.state] < STATE_RANK.running
+  return withRecord(launching && error !== null ? forgive(row) : row, { error })
+}
+
+function toHealth(row: ServiceRow, { health }: FactOf<'health'>): ServiceRow | null {
+  const { state } = row.record
+  if (state !== 'starting' && state !== 'running') return null
+  return row.record.health === health ? row : withRecord(row, { health })
 }
 
 function move(row: ServiceRow, state: ServiceState, patch: Partial<ServiceRecord> = {}): ServiceRow | null {

@@ -1,4 +1,5 @@
 import { HiveError } from '../errors.ts'
+import type { Probe } from '../health/checker.ts'
 import type { Route, RouteAnswer, RouteTable } from '../proxy/target.ts'
 import { isEnded, type ServiceProgress, type ServiceRecord, type ServiceRow, type ServiceState } from './record.ts'
 
@@ -25,6 +26,8 @@ export interface Page {
 type Listener = (row: ServiceRow, previous: ServiceRow | null) => void
 
 const RETRY_AFTER_S = 1
+/** Probes kept per service. */
+const TRANSCRIPT = 20
 
 /**
  * What is durable, in memory: every read is answered from here. Only the supervisor publishes, and only rows that are
@@ -39,6 +42,7 @@ export class ServiceView implements RouteTable {
   readonly #progress = new Map<string, ServiceProgress>()
   /** Attempt of each service whose own listener has been seen. */
   readonly #listening = new Map<string, number>()
+  readonly #probes = new Map<string, Probe[]>()
   /** When a runner last vouched for a service: kept in memory only, it would be a write every 30 s. */
   readonly #observedAt = new Map<string, string>()
   readonly #listeners = new Set<Listener>()
@@ -67,6 +71,7 @@ export class ServiceView implements RouteTable {
     this.#rows.delete(id)
     this.#listening.delete(id)
     this.#observedAt.delete(id)
+    this.#probes.delete(id)
     this.#idByRequest.delete(request_id)
     this.#sorted = null
     if (this.#idByName.get(name) !== id) return
@@ -77,6 +82,18 @@ export class ServiceView implements RouteTable {
   /** A late word of a preparation that was broken off is not heard any more. */
   setProgress(id: string, progress: ServiceProgress): void {
     if (this.#rows.get(id)?.record.state === 'preparing') this.#progress.set(id, progress)
+  }
+
+  addProbe(id: string, probe: Probe): void {
+    const probes = this.#probes.get(id) ?? []
+    probes.push(probe)
+    if (probes.length > TRANSCRIPT) probes.shift()
+    this.#probes.set(id, probes)
+  }
+
+  /** The last probes of a service's health checks, oldest first. */
+  probes(id: string): readonly Probe[] {
+    return [...(this.#probes.get(id) ?? [])]
   }
 
   setObserved(id: string, at: string): void {

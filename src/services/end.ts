@@ -1,0 +1,57 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ExitStatus, type RunnerHandle, RunnerUnreachable } from '../runners/driver.ts'
+import type { ActionContext } from './context.ts'
+import { inspectSurely, say } from './trouble.ts'
+
+/** Two denials by the same engine, this far apart, prove a loss (design 5). */
+const PROOF_GAP_MS = 2_000
+
+/** How a cocoon ended by itself. */
+export interface End {
+  /** null = the runner denies the object twice. */
+  readonly exit: ExitStatus | null
+  /** The runner was away meanwhile, so the end may be its doing. */
+  readonly uncharged: boolean
+}
+
+/** Waits for the end of a cocoon, on through engine trouble, for adopted ones too. */
+export async function waitForEnd(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<End> {
+  for (let uncharged = false; ; ) {
+    try {
+      const exit = await context.driver.wait(handle, signal)
+      if (exit) return { exit, uncharged }
+      if (await isProvenGone(context, handle, signal)) return { exit: null, uncharged }
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof RunnerUnreachable)) throw error
+      await say(context, error)
+      await greet(context, handle, signal)
+      uncharged = true
+    }
+  }
+}
+
+export async function reportEnd(context: ActionContext, attempt: number, end: End): Promise<void> {
+  const { exit, uncharged } = end
+  await context.observe(
+    attempt,
+    exit ? { type: 'exited', exit, endedAt: null, uncharged } : { type: 'gone', uncharged },
+  )
+}
+
+/** Says hello to a cocoon that may have been adopted: what the table believes is compared with what is there. */
+export async function greet(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<void> {
+  const { attempt } = context.row().record
+  const status = await inspectSurely(context, handle, signal)
+  if (status.state !== 'running') return
+  const { pid, endpoint } = status
+  await context.observe(attempt, { type: 'observed', pid, endpoint })
+}
+
+async function isProvenGone(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<boolean> {
+  const first = await inspectSurely(context, handle, signal)
+  await delay(PROOF_GAP_MS, undefined, { signal })
+  if (first.state !== 'missing') return false
+  const second = await inspectSurely(context, handle, signal)
+  return second.state === 'missing'
+}

@@ -1,0 +1,83 @@
+import { type CheckTarget, HealthChecker } from '../health/checker.ts'
+import { canExec, type RunnerHandle } from '../runners/driver.ts'
+import type { ActionContext } from './context.ts'
+
+/** Resolves when all declared checks have passed once. */
+export async function firstPass(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<void> {
+  const { attempt } = context.row().record
+  await context.observe(attempt, { type: 'health', health: 'starting' })
+  const over = new AbortController()
+  const inner = AbortSignal.any([signal, over.signal])
+  const checker = newChecker(context, handle, 'starting')
+  await checker.run(inner, async (health) => {
+    if (health === 'passing') over.abort()
+  })
+  signal.throwIfAborted()
+  await context.observe(attempt, { type: 'health', health: 'passing' })
+}
+
+/**
+ * Probes until the signal ends it, and reports each change. With a restart policy it resolves, with the reason, when
+ * the checks keep failing; without one the cocoon stays, its routes closed until it recovers. While the runner itself
+ * does not answer, nothing is held against the cocoon.
+ */
+export async function watchHealth(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<string> {
+  const { attempt, id } = context.row().record
+  const { healthChecks, restart } = context.row().config
+  const over = new AbortController()
+  const inner = AbortSignal.any([signal, over.signal])
+  if (healthChecks.length === 0) return untilAborted(signal)
+  const checker = newChecker(context, handle, 'passing')
+  await checker.run(inner, async (health) => {
+    if (health === 'failing' && !(await isRunning(context, handle, inner))) return
+    await context.observe(attempt, { type: 'health', health })
+    if (health === 'failing' && restart.policy !== 'never') over.abort()
+  })
+  signal.throwIfAborted()
+  const last = context.parts.view.probes(id).findLast(({ ok }) => !ok)
+  return `its health check kept failing: ${last?.detail ?? 'no answer'}`
+}
+
+function newChecker(context: ActionContext, handle: RunnerHandle, from: 'starting' | 'passing'): HealthChecker {
+  const { config, record } = context.row()
+  const { view, clock } = context.parts
+  const startedAt = Date.parse(record.started_at ?? context.row().attemptAt)
+  return new HealthChecker({
+    checks: config.healthChecks,
+    target: targetOf(context, handle),
+    from,
+    startedAt,
+    now: () => clock.now(),
+    onProbe: (probe) => view.addProbe(record.id, probe),
+  })
+}
+
+function targetOf(context: ActionContext, handle: RunnerHandle): CheckTarget {
+  const { driver } = context
+  const bindingOf = (port: number | null) =>
+    port === null ? context.row().leases[0] : context.row().leases.find((lease) => lease.port === port)
+  return {
+    addressOf: (port) => {
+      const binding = bindingOf(port)
+      return binding ? { host: binding.host, port: binding.hostPort } : null
+    },
+    listens: async (port, signal) => {
+      const binding = bindingOf(port)
+      return binding !== undefined && driver.listens(handle, binding, signal)
+    },
+    exec: canExec(driver) ? (command, signal) => driver.exec(handle, command, signal) : null,
+  }
+}
+
+/** A runner that is down makes every probe fail, and says nothing about the cocoon (F56). */
+async function isRunning(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<boolean> {
+  const status = await context.driver.inspect(handle, signal)
+  return status.state === 'running'
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
