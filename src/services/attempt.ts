@@ -27,7 +27,9 @@ export function endAttempt(row: ServiceRow, fact: Ending, now: string): ServiceR
             ...end(fact.exit, 'unhealthy', now),
             error: { code: 'HIVE_UNHEALTHY', detail: fact.detail },
           })
-        : null
+        : row.record.state === 'failed'
+          ? row
+          : null
     case 'gone':
       return row.record.state === 'stopping' ? row : ended(row, 'lost', end(null, 'lost', now))
     case 'refused':

@@ -54,7 +54,7 @@ const events: fc.Arbitrary<Event> = fc.oneof(
   },
 )
 
-const NATURAL: Readonly<Record<Exclude<Action, 'none'>, Fact>> = {
+const NATURAL: Readonly<Record<Exclude<Action, 'none' | 'await_restart'>, Fact>> = {
   prepare: FACTS.starting,
   launch: FACTS.launched,
   await_ready: FACTS.ready,
@@ -67,7 +67,7 @@ const NATURAL: Readonly<Record<Exclude<Action, 'none'>, Fact>> = {
 
 function natural(row: ServiceRow): Fact | null {
   const action = nextAction(row)
-  if (action === 'none') return null
+  if (action === 'none' || action === 'await_restart') return null
   return row.record.state === 'requested' && action === 'prepare' ? FACTS.preparing : NATURAL[action]
 }
 

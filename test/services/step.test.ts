@@ -26,6 +26,8 @@ const EXPECTED: Readonly<Record<FactType, Readonly<Partial<Record<ServiceState, 
     lost: 'same',
   },
   not_ready: { starting: 'failed', failed: 'same' },
+  unhealthy: { running: 'failed', failed: 'same' },
+  health: { starting: 'starting', running: 'running' },
   gone: { starting: 'lost', running: 'lost', stopping: 'same', lost: 'same' },
   refused: { requested: 'rejected', preparing: 'rejected', starting: 'rejected', rejected: 'same' },
   // They are all wanted as they are; with a stop or a restart asked for see below.

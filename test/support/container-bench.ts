@@ -38,6 +38,8 @@ export function containerConfig(overrides: Partial<ContainerConfig> & { readonly
     resources: NO_RESOURCES,
     readyTimeoutMs: 60_000,
     stopGraceMs: 10_000,
+    healthChecks: [],
+    restart: { policy: 'never', maxAttempts: 5, windowMs: 600_000, backoffMinMs: 1_000, backoffMaxMs: 60_000 },
     allowOrigins: [],
     stripPrefix: true,
     ...overrides,

@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import type { ScriptConfig } from '../../src/kinds/kind.ts'
+import type { RestartPolicy, ScriptConfig } from '../../src/kinds/kind.ts'
 import type { LaunchSpec, PortBinding } from '../../src/runners/driver.ts'
+
+/** Most tests look at one attempt. */
+export const NEVER: RestartPolicy = {
+  policy: 'never',
+  maxAttempts: 5,
+  windowMs: 600_000,
+  backoffMinMs: 1_000,
+  backoffMaxMs: 60_000,
+}
 
 /** A script kind's config with nothing set but what is given. */
 export function scriptConfig(overrides: Partial<ScriptConfig> & { readonly command: string }): ScriptConfig {
@@ -18,6 +27,8 @@ export function scriptConfig(overrides: Partial<ScriptConfig> & { readonly comma
     resources: { memoryBytes: null, cpus: null, pids: null, nofile: null, nproc: null },
     readyTimeoutMs: 60_000,
     stopGraceMs: 10_000,
+    healthChecks: [],
+    restart: NEVER,
     allowOrigins: [],
     stripPrefix: true,
     ...overrides,

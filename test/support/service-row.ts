@@ -92,6 +92,8 @@ export const FACTS = {
   ready: { type: 'ready' },
   exited: { type: 'exited', exit: { code: 7, signal: null, oom: false }, endedAt: null },
   not_ready: { type: 'not_ready', exit: null, detail: 'it did not listen' },
+  unhealthy: { type: 'unhealthy', exit: { code: 143, signal: 'SIGTERM', oom: false }, detail: '/health answered 503' },
+  health: { type: 'health', health: 'failing' },
   gone: { type: 'gone' },
   refused: { type: 'refused', error: { code: 'HIVE_LAUNCH_REFUSED', detail: 'no such image' }, unavailable: false },
   stopping: { type: 'stopping' },
