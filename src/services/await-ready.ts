@@ -6,7 +6,7 @@ import type { ActionContext } from './context.ts'
 import { type End, reportEnd, waitForEnd } from './end.ts'
 import { firstOf } from './first-of.ts'
 import { firstPass } from './health-watch.ts'
-import { movePorts } from './launch.ts'
+import { canMovePorts, movePorts } from './launch.ts'
 import { inspectSurely, persist } from './trouble.ts'
 
 type Seen = { readonly type: 'end'; readonly end: End } | { readonly type: 'ready' } | { readonly type: 'late' }
@@ -32,7 +32,11 @@ export async function awaitReady(context: ActionContext, signal: AbortSignal): P
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof LaunchRefused)) throw error
-    await relaunchElsewhere(context, handle, { error, signal })
+    if (await relaunchElsewhere(context, handle, { error, signal })) return
+    const { stopGraceMs } = context.row().config
+    await persist(context, () => context.driver.stop(handle, stopGraceMs, signal), { signal })
+    const detail = `${error.message}, and it cannot be exchanged`
+    await context.observe(record.attempt, { type: 'not_ready', exit: null, detail })
   }
 }
 
@@ -42,12 +46,18 @@ async function conclude(
   { seen, signal }: { readonly seen: Seen; readonly signal: AbortSignal },
 ): Promise<void> {
   const { attempt } = context.row().record
-  if (seen.type === 'ready') await context.observe(attempt, { type: 'ready' })
-  else if (seen.type === 'late') await giveUp(context, handle, signal)
-  else {
+  if (seen.type === 'ready') {
+    await context.observe(attempt, { type: 'ready' })
+  } else if (seen.type === 'end') {
     const stolen = await lostItsPort(context, seen.end)
-    if (stolen) await relaunchElsewhere(context, handle, { error: stolen, signal })
-    else await reportEnd(context, attempt, seen.end)
+    if (stolen && (await relaunchElsewhere(context, handle, { error: stolen, signal }))) return
+    await reportEnd(context, attempt, seen.end)
+  } else if (context.row().config.healthChecks.length === 0 && (await listensNow(context, handle, signal))) {
+    // The runner was away while the time ran out: that is not the cocoon's fault.
+    context.parts.view.setListening(context.row().record.id, attempt)
+    await context.observe(attempt, { type: 'ready' })
+  } else {
+    await giveUp(context, handle, signal)
   }
 }
 
@@ -56,21 +66,23 @@ async function ended(context: ActionContext, handle: RunnerHandle, signal: Abort
 }
 
 async function ready(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<Seen> {
-  const { leases, gated, config, record } = context.row()
-  const [binding] = leases
-  if (binding && gated) {
-    await pollUntil(() => persist(context, () => context.driver.listens(handle, binding, signal), { signal }), signal)
+  const { gated, config, record } = context.row()
+  if (gated) {
+    await pollUntil(() => listensNow(context, handle, signal), signal)
     context.parts.view.setListening(record.id, record.attempt)
   }
   if (config.healthChecks.length > 0) await firstPass(context, handle, signal)
   return { type: 'ready' }
 }
 
+async function listensNow(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<boolean> {
+  const binding = context.row().leases[0]
+  return !binding || persist(context, () => context.driver.listens(handle, binding, signal), { signal })
+}
+
+/** No clock is asked: an engine's may differ from Hive's. After a restart of Hive the time begins anew. */
 async function tooLate(context: ActionContext, signal: AbortSignal): Promise<Seen> {
-  const { started_at } = context.row().record
-  const since = Date.parse(started_at ?? context.row().attemptAt)
-  const leftMs = since + context.row().config.readyTimeoutMs - context.parts.clock.now().getTime()
-  await delay(Math.max(0, leftMs), undefined, { signal })
+  await delay(context.row().config.readyTimeoutMs, undefined, { signal })
   return { type: 'late' }
 }
 
@@ -105,10 +117,9 @@ async function relaunchElsewhere(
   context: ActionContext,
   handle: RunnerHandle,
   { error, signal }: { readonly error: LaunchRefused; readonly signal: AbortSignal },
-): Promise<void> {
-  const { attempt } = context.row().record
+): Promise<boolean> {
+  if (!canMovePorts(context, error)) return false
+  // As it is, a second start of this attempt would only adopt it.
   await persist(context, () => context.driver.remove(handle, { volumes: false }, signal), { signal })
-  if (await movePorts(context, error)) return
-  const detail = `${error.message}, and it cannot be exchanged`
-  await context.observe(attempt, { type: 'not_ready', exit: null, detail })
+  return movePorts(context, error)
 }

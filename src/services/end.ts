@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ExitStatus, type RunnerHandle, RunnerUnreachable } from '../runners/driver.ts'
+import { Backoff } from './backoff.ts'
 import type { ActionContext } from './context.ts'
 import { inspectSurely, say } from './trouble.ts'
 
@@ -16,15 +17,19 @@ export interface End {
 
 /** Waits for the end of a cocoon, on through engine trouble, for adopted ones too. */
 export async function waitForEnd(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<End> {
+  const backoff = new Backoff(500, 30_000)
   for (let uncharged = false; ; ) {
     try {
       const exit = await context.driver.wait(handle, signal)
       if (exit) return { exit, uncharged }
       if (await isProvenGone(context, handle, signal)) return { exit: null, uncharged }
+      backoff.reset()
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof RunnerUnreachable)) throw error
       await say(context, error)
+      // It may answer everything else and still break off each wait.
+      await backoff.wait(signal)
       await greet(context, handle, signal)
       uncharged = true
     }

@@ -16,8 +16,9 @@ export function isReady(row: ServiceRow): boolean {
   return row.record.state === 'running' && row.record.ready && row.targetAttempt <= row.record.attempt
 }
 
-/** Ended, with no further attempt owed. */
+/** Ended, with no further attempt owed or foreseen. */
 export function isHopeless(row: ServiceRow): boolean {
-  const { state, desired, attempt } = row.record
+  const { state, desired, attempt, next_attempt_at } = row.record
+  if (state !== 'removed' && next_attempt_at !== null) return false
   return state === 'removed' || (isEnded(state) && (desired !== 'running' || row.targetAttempt <= attempt))
 }
