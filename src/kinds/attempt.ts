@@ -62,6 +62,11 @@ function mapTemplates(config: RunnerConfig, fill: Fill): RunnerConfig {
   const common = {
     environment: Object.fromEntries(Object.entries(config.environment).map(([name, value]) => [name, fill(value)])),
     workingDir: config.workingDir === null ? null : fill(config.workingDir),
+    healthChecks: config.healthChecks.map((check) => ({
+      ...check,
+      path: fill(check.path),
+      command: check.command.map(fill),
+    })),
   }
   return config.runner === 'script'
     ? ({ ...config, ...common, args: config.args.map(fill) } satisfies ScriptConfig)

@@ -1,6 +1,7 @@
 import { commonConfig, commonFields, NO_RESOURCES, requireField, resources } from './common-config.ts'
 import { refuseEngineOptions } from './engine-options.ts'
 import { listOf, oneOf, type Read, type Reader, type Readers, readObject, wholeNumber } from './fields.ts'
+import { checkPorts } from './health-check.ts'
 import { imageReference } from './image-reference.ts'
 import type { ContainerConfig } from './kind.ts'
 import { literalText, placeholdersIn, template } from './placeholders.ts'
@@ -23,6 +24,8 @@ export function readContainerConfig(
 ): ContainerConfig {
   requireField(raw, 'image', 'an image reference, such as "ubuntu"', report)
   const read = readObject(refuseEngineOptions(raw, report), fields(context), '', report)
+  const declared = [...(read.ports ?? []).map(({ port }) => port), ...(read.port === undefined ? [] : [read.port])]
+  checkPorts(read.health_check ?? [], { declared, right: 'one that stands in port or ports' }, report)
   return {
     runner: context.runner,
     ...commonConfig(read),

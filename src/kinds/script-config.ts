@@ -1,5 +1,6 @@
-import { commonConfig, commonFields, NO_RESOURCES, requireField, resources, userOrAuto } from './common-config.ts'
-import { listOf, oneOf, type Reader, type Readers, readObject, textLike } from './fields.ts'
+import { commonConfig, commonFields, NO_RESOURCES, requireField, resources } from './common-config.ts'
+import { listOf, type Reader, type Readers, readObject } from './fields.ts'
+import { checkPorts } from './health-check.ts'
 import { isPlainAbsolute } from './host-paths.ts'
 import type { ScriptConfig } from './kind.ts'
 import { literalText, template } from './placeholders.ts'
@@ -11,6 +12,7 @@ import { workingDir } from './working-dir.ts'
 export function readScriptConfig(raw: Readonly<Record<string, unknown>>, report: Report): ScriptConfig {
   requireField(raw, 'command', 'an executable, such as "/usr/local/bin/worker"', report)
   const read = readObject(raw, fields, '', report)
+  checkPorts(read.health_check ?? [], { declared: [], right: 'no port: Hive chooses it, and checks that one' }, report)
   return {
     runner: 'script',
     ...commonConfig(read),

@@ -1,4 +1,5 @@
 import { type CheckTarget, HealthChecker } from '../health/checker.ts'
+import type { HealthCheck } from '../kinds/kind.ts'
 import { canExec, type RunnerHandle } from '../runners/driver.ts'
 import type { ActionContext } from './context.ts'
 
@@ -39,17 +40,29 @@ export async function watchHealth(context: ActionContext, handle: RunnerHandle, 
 }
 
 function newChecker(context: ActionContext, handle: RunnerHandle, from: 'starting' | 'passing'): HealthChecker {
-  const { config, record } = context.row()
+  const { record } = context.row()
   const { view, clock } = context.parts
   const startedAt = Date.parse(record.started_at ?? context.row().attemptAt)
   return new HealthChecker({
-    checks: config.healthChecks,
+    checks: checksOf(context),
     target: targetOf(context, handle),
     from,
     startedAt,
     now: () => clock.now(),
     onProbe: (probe) => view.addProbe(record.id, probe),
   })
+}
+
+/** The checks with the placeholders of this attempt filled in. */
+function checksOf(context: ActionContext): readonly HealthCheck[] {
+  const { config, record, leases } = context.row()
+  const values = {
+    kind: record.kind,
+    service_name: record.name,
+    request_id: record.request_id,
+    port: leases[0]?.port ?? null,
+  }
+  return context.parts.fillPlaceholders(config, values).healthChecks
 }
 
 function targetOf(context: ActionContext, handle: RunnerHandle): CheckTarget {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseKinds } from '../../src/kinds/parse.ts'
+import { DEFAULT_RESTART } from '../../src/kinds/restart-policy.ts'
 import { boxConfig, boxText, complaintsOf, kindsOf, problemsOf, strict } from '../support/kind-texts.ts'
 
 test('a container kind that says nothing gets the defaults of the design', () => {
@@ -12,6 +13,8 @@ test('a container kind that says nothing gets the defaults of the design', () =>
     user: null,
     readyTimeoutMs: 60_000,
     stopGraceMs: 10_000,
+    healthChecks: [],
+    restart: DEFAULT_RESTART,
     allowOrigins: [],
     stripPrefix: true,
     image: 'busybox',
@@ -55,6 +58,8 @@ test('a container kind keeps every field it sets, in Hive’s own units', () => 
       pull: 'always',
       ready_timeout: '1.5m',
       stop_grace: 0,
+      health_check: { type: 'tcp', port: 80, interval: '2s' },
+      restart: { policy: 'unless-stopped', max_attempts: 2, window: '1m', backoff_min: '2s' },
       allow_origins: ['https://App.example:443'],
       strip_prefix: false,
     },
@@ -86,6 +91,19 @@ test('a container kind keeps every field it sets, in Hive’s own units', () => 
     pull: 'always',
     readyTimeoutMs: 90_000,
     stopGraceMs: 0,
+    healthChecks: [
+      {
+        type: 'tcp',
+        path: '/',
+        port: 80,
+        command: [],
+        intervalMs: 2_000,
+        timeoutMs: 5_000,
+        retries: 3,
+        startPeriodMs: 0,
+      },
+    ],
+    restart: { policy: 'always', maxAttempts: 2, windowMs: 60_000, backoffMinMs: 2_000, backoffMaxMs: 60_000 },
     allowOrigins: ['https://app.example'],
     stripPrefix: false,
   })

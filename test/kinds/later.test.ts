@@ -6,17 +6,6 @@ const NOT_YET = /does not act on it yet/
 
 /** Fields of a later version: values of the right shape, and of wrong ones. */
 const forAll: Readonly<Record<string, { readonly right: readonly unknown[]; readonly wrong: readonly unknown[] }>> = {
-  health_check: {
-    right: [
-      { type: 'http', path: '/x', port: 80, interval: '10s', timeout: '5s', retries: 3, start_period: '0s' },
-      [{ type: 'tcp' }],
-    ],
-    wrong: ['http', { type: 'udp' }, {}, [1], { type: 'cmd', command: 'sh -c x' }, { type: 'tcp', every: 1 }],
-  },
-  restart: {
-    right: ['never', 'on-failure', 'always', 'unless-stopped', { policy: 'always', max_attempts: 5, window: '10m' }],
-    wrong: ['sometimes', true, null, { policy: 'no' }, { max_attempts: 1 }, []],
-  },
   ttl: { right: ['1h', 60], wrong: ['1 hour', -1, true, '0s'] },
   idle_timeout: { right: ['90s'], wrong: ['', {}] },
   wake: { right: [true, false], wrong: ['true', 1] },

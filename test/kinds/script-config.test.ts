@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DEFAULT_RESTART } from '../../src/kinds/restart-policy.ts'
 import { complaintsOf, nativeConfig, nativeText, problemsOf } from '../support/kind-texts.ts'
 
 test('a script kind that says nothing gets the defaults of the design', () => {
@@ -11,6 +12,8 @@ test('a script kind that says nothing gets the defaults of the design', () => {
     user: null,
     readyTimeoutMs: 60_000,
     stopGraceMs: 10_000,
+    healthChecks: [],
+    restart: DEFAULT_RESTART,
     allowOrigins: [],
     stripPrefix: true,
     command: 'worker',
