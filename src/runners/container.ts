@@ -7,6 +7,7 @@ import { type Engine, TIMEOUTS, type Timeouts } from './container/engine.ts'
 import { type EngineAddress, parseEngineAddress } from './container/engine-address.ts'
 import { EngineAgent } from './container/engine-agent.ts'
 import { type Candidate, EnginePool } from './container/engine-pool.ts'
+import { ContainerExec } from './container/exec.ts'
 import { readHandle } from './container/handle.ts'
 import { ownHardLimits } from './container/host-limits.ts'
 import { ImageStore } from './container/image-store.ts'
@@ -17,6 +18,8 @@ import { ownedObject, statusOf } from './container/observe.ts'
 import type { RunCredentialHelper } from './container/registry-auth.ts'
 import { type Dial, EngineRefusal } from './container/request.ts'
 import {
+  type CpuCapable,
+  type ExecCapable,
   type LaunchSpec,
   type RunnerDriver,
   type RunnerHandle,
@@ -41,11 +44,11 @@ export interface ContainerDriverOptions {
 }
 
 /** Makes the driver. Nothing is asked of an engine yet: call `probe`. @throws Error  an address cannot be read. */
-export function createContainerDriver(options: ContainerDriverOptions): RunnerDriver {
+export function createContainerDriver(options: ContainerDriverOptions): RunnerDriver & ExecCapable & CpuCapable {
   return new ContainerDriver(options)
 }
 
-class ContainerDriver implements RunnerDriver {
+class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable {
   readonly type: 'docker' | 'podman'
   readonly #instanceId: string
   readonly #warn: (message: string) => void
@@ -53,6 +56,7 @@ class ContainerDriver implements RunnerDriver {
   readonly #pool: EnginePool
   readonly #images: ImageStore
   readonly #listenProbe: ListenProbe
+  readonly #exec = new ContainerExec()
 
   constructor(options: ContainerDriverOptions) {
     const timeouts = { ...TIMEOUTS, ...options.timeouts }
@@ -146,6 +150,16 @@ class ContainerDriver implements RunnerDriver {
       if (error instanceof RunnerUnreachable || error instanceof EngineRefusal) return false
       throw error
     }
+  }
+
+  async exec(handle: RunnerHandle, command: readonly string[], signal: AbortSignal) {
+    const { engine: id, containerId } = readHandle(handle)
+    return this.#exec.run(await this.#pool.withId(id, signal), containerId, { command, signal })
+  }
+
+  async cpuMs(handle: RunnerHandle, signal: AbortSignal) {
+    const { engine: id, containerId } = readHandle(handle)
+    return (await this.#pool.withId(id, signal)).cpuMs(containerId, signal)
   }
 
   async close() {

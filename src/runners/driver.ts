@@ -193,3 +193,13 @@ export interface ExecCapable {
 export function canExec(driver: RunnerDriver): driver is RunnerDriver & ExecCapable {
   return 'exec' in driver && typeof driver.exec === 'function'
 }
+
+/** Optional: tells how much CPU time a cocoon has used. */
+export interface CpuCapable {
+  /** Milliseconds of CPU time so far, over all its processes; null = not known. @throws RunnerUnreachable */
+  cpuMs(handle: RunnerHandle, signal: AbortSignal): Promise<number | null>
+}
+
+export function tellsCpu(driver: RunnerDriver): driver is RunnerDriver & CpuCapable {
+  return 'cpuMs' in driver && typeof driver.cpuMs === 'function'
+}

@@ -5,6 +5,7 @@ import { inspect } from 'node:util'
 import type { Launched, LaunchSpec, RunnerDriver, RunnerHandle } from '../../src/runners/driver.ts'
 import { LaunchRefused } from '../../src/runners/driver.ts'
 import { until, within } from './deadline.ts'
+import { execTests } from './exec-contract.ts'
 
 /**
  * The worker programs that a harness must offer:
@@ -37,7 +38,7 @@ export interface RunnerHarness {
 }
 
 /** What one test works with. */
-interface Bench {
+export interface Bench {
   readonly harness: RunnerHarness
   readonly driver: RunnerDriver
   readonly signal: AbortSignal
@@ -63,6 +64,7 @@ export function runnerContract(
     adoptionTests(contract)
     launchTests(contract)
     abortTests(contract)
+    execTests(contract)
   })
 }
 

@@ -23,6 +23,8 @@ export const TIMEOUTS: Timeouts = {
 
 /** How long the engine may take over the grace of a stop. */
 const STOP_EXTRA_MS = 15_000
+/** The code of a command of which the engine knows no more. */
+const GONE_CODE = 255
 /** Statuses of something between us and the engine, or of an engine that is not up yet. */
 const NOT_NOW = new Set([502, 503, 504])
 
@@ -157,6 +159,41 @@ export class Engine {
     const { body } = await this.#call(request, signal, [200])
     if (!Array.isArray(body)) throw this.#nonsense('list')
     return body
+  }
+
+  /** @returns the id of a command that is still to be started in a running container; its output goes nowhere. */
+  async createExec(containerId: string, command: readonly string[], signal: AbortSignal): Promise<string> {
+    const body = { Cmd: command, AttachStdin: false, AttachStdout: false, AttachStderr: false, Tty: false }
+    const request = { method: 'POST', path: `/containers/${containerId}/exec`, body } as const
+    const { body: answer } = await this.#call(request, signal, [200, 201])
+    const id = (answer as { Id?: unknown } | null)?.Id
+    if (typeof id !== 'string') throw this.#nonsense('exec')
+    return id
+  }
+
+  async startExec(id: string, signal: AbortSignal): Promise<void> {
+    const request = { method: 'POST', path: `/exec/${id}/start`, body: { Detach: true, Tty: false } } as const
+    await this.#call(request, signal, [200, 201, 204])
+  }
+
+  /** The exit code of a command, or that it still runs. */
+  async execResult(id: string, signal: AbortSignal): Promise<number | 'running'> {
+    const { status, body } = await this.#call({ method: 'GET', path: `/exec/${id}/json` }, signal, [200, 404])
+    // The engine forgets a command with its container, or some time after its end.
+    if (status === 404) return GONE_CODE
+    const { Running: running, ExitCode: code } = (body ?? {}) as { Running?: unknown; ExitCode?: unknown }
+    if (running === true) return 'running'
+    return typeof code === 'number' ? code : 'running'
+  }
+
+  /** CPU time used so far in milliseconds; null = the engine does not tell. */
+  async cpuMs(id: string, signal: AbortSignal): Promise<number | null> {
+    const query = { stream: false, 'one-shot': true }
+    const request = { method: 'GET', path: `/containers/${id}/stats`, query } as const
+    const { body } = await this.#call(request, signal, [200, 404, 409])
+    const { cpu_stats } = (body ?? {}) as { cpu_stats?: { cpu_usage?: { total_usage?: unknown } } }
+    const usage = cpu_stats?.cpu_usage?.total_usage
+    return typeof usage === 'number' ? usage / 1e6 : null
   }
 
   async #call(

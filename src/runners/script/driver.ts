@@ -1,6 +1,8 @@
 import type { RunnerConfig } from '../../kinds/kind.ts'
 import {
   type Availability,
+  type CpuCapable,
+  type ExecCapable,
   type KindFacts,
   LaunchRefused,
   type LaunchSpec,
@@ -13,6 +15,8 @@ import {
 import { closeCgroupParent } from './cgroup.ts'
 import { checkAndClaim, checkLaunch, scriptConfig } from './checks.ts'
 import { cageOf, workerRuns } from './containment.ts'
+import { cpuMs } from './cpu.ts'
+import { execInCocoon } from './exec.ts'
 import { parseHandle } from './handle.ts'
 import { makeRoots, openHost, type ScriptDriverOptions, type ScriptHost } from './host.ts'
 import { accepts, listenerOwner } from './listener.ts'
@@ -32,7 +36,7 @@ export type { ScriptDriverOptions } from './host.ts'
  *
  * @see cgroups(7), proc(5), setsid(2).
  */
-export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver {
+export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver & ExecCapable & CpuCapable {
   const host = openHost(options)
   return {
     type: 'script',
@@ -49,6 +53,8 @@ export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver {
       return listAttempts(host)
     },
     listens: (handle, binding, signal) => listens(host, handle, { binding, signal }),
+    exec: (handle, command, signal) => execInCocoon(host, parseHandle(handle), { command, signal }),
+    cpuMs: async (handle) => cpuMs(host, parseHandle(handle)),
     close: async () => {
       const containment = host.containment()
       if (containment.kind === 'cgroup') await closeCgroupParent(containment.parent)

@@ -43,7 +43,7 @@ export function isAlive(identity: ProcessIdentity): boolean {
 }
 
 /** One file of /proc/<pid>; null = gone, or not ours to read. */
-export function readProc(pid: number, file: 'stat' | 'cmdline' | 'environ' | 'cgroup' | 'status'): string | null {
+export function readProc(pid: number, file: 'stat' | 'status' | 'cmdline' | 'environ' | 'cgroup'): string | null {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'latin1')
   } catch {

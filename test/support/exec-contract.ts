@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { canExec, type RunnerDriver, tellsCpu } from '../../src/runners/driver.ts'
+import { until } from './deadline.ts'
+import type { Bench } from './runner-contract.ts'
+
+type Contract = (title: string, body: (bench: Bench) => Promise<void>) => void
+
+/** What holds for every driver that can run commands inside a cocoon. */
+export function execTests(contract: Contract): void {
+  contract('exec gives the exit code of a command that has the environment of the cocoon', async (bench) => {
+    const driver = execOf(bench.driver)
+    if (driver === null) return
+    const { handle } = await bench.launch('sleep', { env: { PORT: '1', COCOON_CHECK: 'a b"c' } })
+    const run = (script: string) => driver.exec(handle, ['sh', '-c', script], bench.signal)
+    assert.deepEqual(await run('exit 3'), { code: 3 })
+    assert.deepEqual(await run('test "$COCOON_CHECK" = "a b\\"c"'), { code: 0 })
+    assert.deepEqual(await run('test "$COCOON_CHECK" = other'), { code: 1 })
+    // Podman reports of a command that is not there only that it has not ended.
+    const limit = AbortSignal.any([bench.signal, AbortSignal.timeout(2_000)])
+    const missing = driver.exec(handle, ['no-such-command-anywhere'], limit)
+    assert.notEqual(
+      await missing.then(
+        ({ code }) => code,
+        () => 'refused',
+      ),
+      0,
+    )
+  })
+
+  contract('exec settles with its signal, and again once the hanging command is gone', async (bench) => {
+    const driver = execOf(bench.driver)
+    if (driver === null) return
+    const { handle } = await bench.launch('sleep')
+    const limit = AbortSignal.any([bench.signal, AbortSignal.timeout(300)])
+    await assert.rejects(driver.exec(handle, ['sleep', '1'], limit), { name: 'TimeoutError' })
+    await until(
+      () =>
+        driver.exec(handle, ['true'], bench.signal).then(
+          ({ code }) => code === 0,
+          () => false,
+        ),
+      10_000,
+      'another exec',
+    )
+  })
+
+  contract('exec in a cocoon that has ended throws', async (bench) => {
+    const driver = execOf(bench.driver)
+    if (driver === null) return
+    const { handle } = await bench.launch('sleep')
+    await driver.stop(handle, 0, bench.signal)
+    await assert.rejects(driver.exec(handle, ['true'], bench.signal))
+  })
+
+  contract('cpuMs grows while a command in the cocoon computes', async (bench) => {
+    const driver = execOf(bench.driver)
+    if (driver === null || !tellsCpu(driver)) return
+    const { handle } = await bench.launch('sleep')
+    const before = (await driver.cpuMs(handle, bench.signal)) ?? 0
+    const over = new AbortController()
+    const busy = driver.exec(handle, ['sh', '-c', 'i=0; while [ $i -lt 2000000 ]; do i=$((i+1)); done'], over.signal)
+    await until(async () => ((await driver.cpuMs(handle, bench.signal)) ?? 0) - before > 100, 20_000, 'using CPU')
+    over.abort()
+    await busy.catch(() => undefined)
+  })
+}
+
+function execOf(driver: RunnerDriver) {
+  return canExec(driver) ? driver : null
+}
