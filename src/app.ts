@@ -17,6 +17,7 @@ import changeRoutes from '../routes/changes.ts'
 import documentRoutes from '../routes/documents.ts'
 import healthRoutes from '../routes/health.ts'
 import kindRoutes from '../routes/kinds.ts'
+import lifeRoutes from '../routes/life.ts'
 import metricsRoutes from '../routes/metrics.ts'
 import orphanRoutes from '../routes/orphans.ts'
 import serviceRoutes from '../routes/services.ts'
@@ -71,6 +72,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await control.register(spawnRoutes)
     await control.register(serviceRoutes)
     await control.register(changeRoutes)
+    await control.register(lifeRoutes)
     await control.register(kindRoutes)
     await control.register(orphanRoutes)
     await control.register(metricsRoutes)

@@ -18,6 +18,7 @@ import { duration, size } from './quantities.ts'
 import type { Report } from './report.ts'
 import { DEFAULT_RESTART, restartPolicy } from './restart-policy.ts'
 
+const YEAR_MS = 365 * 24 * 3_600_000
 const MAX_ID = 4_294_967_294
 const LEAST_MEMORY_BYTES = 6 * 1024 ** 2
 const USER = /^(?:[0-9]{1,10}(?::[0-9]{1,10})?|[a-z_][a-z0-9_-]{0,31})$/
@@ -88,6 +89,9 @@ export const commonFields = {
   stop_grace: duration(0),
   health_check: healthChecks,
   restart: restartPolicy,
+  ttl: duration(1000, YEAR_MS),
+  idle_timeout: duration(1000, YEAR_MS),
+  wake: flag,
   allow_origins: listOf(origin, 'origins'),
   strip_prefix: flag,
   ...laterFields,
@@ -107,12 +111,25 @@ export function commonConfig(read: Read<typeof commonFields>): CommonConfig {
     stopGraceMs: read.stop_grace ?? 10_000,
     healthChecks: read.health_check ?? [],
     restart: read.restart ?? DEFAULT_RESTART,
+    ttlMs: read.ttl ?? null,
+    idleTimeoutMs: read.idle_timeout ?? null,
+    wake: read.wake ?? false,
     allowOrigins: read.allow_origins ?? [],
     stripPrefix: read.strip_prefix ?? true,
   }
 }
 
 export const NO_RESOURCES: Resources = { memoryBytes: null, cpus: null, pids: null, nofile: null, nproc: null }
+
+/** Nothing but `idle_timeout` puts a cocoon to sleep. */
+export function checkWake(read: Read<typeof commonFields>, report: Report): void {
+  if (read.wake === true && read.idle_timeout === undefined)
+    report.problem(
+      'wake',
+      'is set without idle_timeout, so there is nothing to wake from',
+      'an idle_timeout, or no wake',
+    )
+}
 
 /** Says that a field which a kind cannot do without is not there. */
 export function requireField(read: object, key: string, right: string, report: Report): void {

@@ -1,4 +1,4 @@
-import { commonConfig, commonFields, NO_RESOURCES, requireField, resources } from './common-config.ts'
+import { checkWake, commonConfig, commonFields, NO_RESOURCES, requireField, resources } from './common-config.ts'
 import { refuseEngineOptions } from './engine-options.ts'
 import { listOf, oneOf, type Read, type Reader, type Readers, readObject, wholeNumber } from './fields.ts'
 import { checkPorts } from './health-check.ts'
@@ -25,6 +25,7 @@ export function readContainerConfig(
   requireField(raw, 'image', 'an image reference, such as "ubuntu"', report)
   const read = readObject(refuseEngineOptions(raw, report), fields(context), '', report)
   const declared = [...(read.ports ?? []).map(({ port }) => port), ...(read.port === undefined ? [] : [read.port])]
+  checkWake(read, report)
   checkPorts(read.health_check ?? [], { declared, right: 'one that stands in port or ports' }, report)
   return {
     runner: context.runner,

@@ -63,6 +63,12 @@ interface CommonConfig {
   /** All must pass. Empty = the port alone decides. */
   readonly healthChecks: readonly HealthCheck[]
   readonly restart: RestartPolicy
+  /** Removed this long after its birth; null = never. */
+  readonly ttlMs: number | null
+  /** Stopped when nothing used it for this long; null = never. */
+  readonly idleTimeoutMs: number | null
+  /** The next proxied request starts an idle-stopped cocoon again. */
+  readonly wake: boolean
   readonly allowOrigins: readonly string[]
   readonly stripPrefix: boolean
 }

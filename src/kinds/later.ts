@@ -1,5 +1,4 @@
-import { flag, listOf, objectOf, oneOf, type Reader, type Readers, text, textLike } from './fields.ts'
-import { duration } from './quantities.ts'
+import { listOf, objectOf, oneOf, type Reader, type Readers, text, textLike } from './fields.ts'
 
 /** Fields that the design names and no code acts on yet: their shape is checked, then they are refused with that reason. */
 export function refusedForNow(shape: Reader<unknown>): Reader<never> {
@@ -10,7 +9,6 @@ export function refusedForNow(shape: Reader<unknown>): Reader<never> {
   }
 }
 
-const YEAR_MS = 365 * 24 * 3_600_000
 const sharedName = textLike(/^[a-z0-9](?:[a-z0-9-]{0,62})$/, 'a name of lower-case letters, digits and -')
 const variableName = textLike(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a name of letters, digits and _')
 
@@ -22,9 +20,6 @@ const shownVariables: Reader<unknown> = (value, field, report) => {
 
 /** Later fields of every runner. */
 export const laterFields = {
-  ttl: refusedForNow(duration(1000, YEAR_MS)),
-  idle_timeout: refusedForNow(duration(1000, YEAR_MS)),
-  wake: refusedForNow(flag),
   expose: refusedForNow(objectOf({ name: sharedName, secret: text, vars: shownVariables }, ['name'])),
   uses: refusedForNow(listOf(objectOf({ name: sharedName, secret: text, as: variableName }, ['name']), 'objects')),
 } satisfies Readers

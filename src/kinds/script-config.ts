@@ -1,4 +1,4 @@
-import { commonConfig, commonFields, NO_RESOURCES, requireField, resources } from './common-config.ts'
+import { checkWake, commonConfig, commonFields, NO_RESOURCES, requireField, resources } from './common-config.ts'
 import { listOf, type Reader, type Readers, readObject } from './fields.ts'
 import { checkPorts } from './health-check.ts'
 import { isPlainAbsolute } from './host-paths.ts'
@@ -12,6 +12,7 @@ import { workingDir } from './working-dir.ts'
 export function readScriptConfig(raw: Readonly<Record<string, unknown>>, report: Report): ScriptConfig {
   requireField(raw, 'command', 'an executable, such as "/usr/local/bin/worker"', report)
   const read = readObject(raw, fields, '', report)
+  checkWake(read, report)
   checkPorts(read.health_check ?? [], { declared: [], right: 'no port: Hive chooses it, and checks that one' }, report)
   return {
     runner: 'script',

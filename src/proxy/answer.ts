@@ -36,7 +36,8 @@ export function answerRedirect(res: ServerResponse, location: string): void {
   res.end()
 }
 
-function wantsPage(req: IncomingMessage): boolean {
+/** True for a browser that navigates: it gets pages instead of problem documents. */
+export function wantsPage(req: IncomingMessage): boolean {
   if (req.method !== 'GET' && req.method !== 'HEAD') return false
   const mode = req.headers['sec-fetch-mode']
   if (mode !== undefined && mode !== 'navigate') return false

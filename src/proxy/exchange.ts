@@ -5,6 +5,7 @@ import { answerProblem, drainRest } from './answer.ts'
 import { responseHeaders } from './headers.ts'
 import type { ProxyLimits } from './limits.ts'
 import type { OwnOrigins } from './location.ts'
+import type { ActivitySink } from './target.ts'
 import { hasBody, type StalledSide, Upload } from './upload.ts'
 import { unreachable, upstreamError, upstreamTimeout } from './upstream-error.ts'
 
@@ -16,6 +17,8 @@ export interface ExchangeParts {
   readonly res: ServerResponse
   readonly own: OwnOrigins
   readonly limits: ProxyLimits
+  /** Told of data both ways; null = nobody asks. */
+  readonly activity: ActivitySink | null
   /** The request id. */
   readonly instance: string
 }
@@ -30,6 +33,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | null = null
   #timer: NodeJS.Timeout | null = null
   #done = false
+  #answered = false
   #interim = 0
   #flushed = false
   #bodiless = false
@@ -45,6 +49,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     res.on('error', ignore) // A write that the client no longer takes; 'close' follows and cancels.
     if (hasBody(req)) this.#upload = new Upload(req, limits, this.#onStalled)
     else this.#arm(limits.headersMs)
+    this.#parts.activity?.begin()
     dispatcher.dispatch({ ...options, body: this.#upload }, this)
   }
 
@@ -63,6 +68,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) {
       this.#onInterim(status)
     } else if (this.#writeHead(status, textOf(controller.rawHeaders), cleanReason(reason))) {
+      this.#headSeen()
       this.#arm(this.#parts.limits.bodyIdleMs)
       // Most answers bring their body in the same segment; only a head that stands alone is sent by itself.
       process.nextTick(flushHead, this)
@@ -75,7 +81,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#done || this.#bodiless) return
     this.#flushed = true
     this.#timer?.refresh()
-    const { res } = this.#parts
+    const { res, activity } = this.#parts
+    activity?.note('request')
     if (res.write(chunk)) return
     controller.pause()
     if (this.#listensForDrain) return
@@ -148,8 +155,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#timer = setTimeout(() => this.#fail(upstreamTimeout()), delayMs)
   }
 
+  /** From its start until here the request counts as work under way. */
+  #headSeen(): void {
+    if (this.#answered) return
+    this.#answered = true
+    this.#parts.activity?.end()
+  }
+
   #finish(): void {
     this.#done = true
+    this.#headSeen()
     if (this.#timer !== null) clearTimeout(this.#timer)
   }
 

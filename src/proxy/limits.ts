@@ -18,6 +18,9 @@ export interface ProxyLimits {
   readonly tcpKeepAliveMs: number
   /** An idle connection to a cocoon that names no limit of its own; below Node's 5 s, so that Hive closes first. */
   readonly poolIdleMs: number
+  /** How long a request for a sleeping cocoon is held; a browser's navigation gets a page that asks again earlier. */
+  readonly wakeMs: number
+  readonly wakePageMs: number
   /** What running exchanges get when Hive shuts down. */
   readonly drainMs: number
   /** All fields of a cocoon's answer together, in bytes. */
@@ -34,6 +37,8 @@ export const PROXY_LIMITS: ProxyLimits = Object.freeze({
   tunnelLingerMs: 60_000,
   tcpKeepAliveMs: 30_000,
   poolIdleMs: 4_000,
+  wakeMs: 60_000,
+  wakePageMs: 2_000,
   drainMs: 10_000,
   maxHeaderBytes: 32_768,
 })

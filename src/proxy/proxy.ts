@@ -5,9 +5,10 @@ import type { HiveConfig } from '../settings.ts'
 import { answerProblem, answerRedirect, drainRest } from './answer.ts'
 import { Exchange } from './exchange.ts'
 import { requestHeaders, type VerifyToken } from './headers.ts'
+import { holdRequest } from './held.ts'
 import { PROXY_LIMITS, type ProxyLimits } from './limits.ts'
 import { authorityOf, Pools } from './pools.ts'
-import { createResolver, type Destination, type Resolve } from './resolve.ts'
+import { createResolver, type Destination, type Resolution, type Resolve } from './resolve.ts'
 import type { RouteTable } from './target.ts'
 import { Tunnels } from './tunnels.ts'
 import { hasBody } from './upload.ts'
@@ -36,6 +37,15 @@ export interface CocoonProxy {
   destroy(): void
 }
 
+interface Call {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** The request id. */
+  readonly instance: string
+}
+
+type Answered = Extract<Resolution, { kind: 'redirect' | 'refused' }>
+
 export function createProxy(parts: ProxyParts): CocoonProxy {
   const limits = Object.freeze({ ...PROXY_LIMITS, ...parts.limits })
   const pools = new Pools(limits)
@@ -53,14 +63,15 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
     tunnels,
     verifyToken: parts.verifyToken,
     forward(req, res, instance) {
-      const resolution = resolve(req, false)
-      if (resolution.kind === 'open') {
-        send(resolution.destination, { req, res, instance })
-        return
-      }
-      if (resolution.kind === 'redirect') answerRedirect(res, resolution.location)
-      else answerProblem(req, res, resolution.error, instance)
-      if (hasBody(req)) drainRest(req, limits.lingerMs)
+      const again = () => resolve(req, false)
+      const resolution = again()
+      if (resolution.kind === 'open') return send(resolution.destination, { req, res, instance })
+      if (resolution.kind !== 'sleeping') return answer(resolution, { req, res, instance })
+      res.on('error', ignore)
+      void holdRequest(resolution, { req, client: req.socket, limits }, again).then((woken) => {
+        if (woken?.kind === 'open') send(woken.destination, { req, res, instance })
+        else if (woken !== null) answer(woken, { req, res, instance })
+      })
     },
     close() {
       tunnels.closeAll()
@@ -73,13 +84,23 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
     },
   }
 
-  function send(to: Destination, call: { req: IncomingMessage; res: ServerResponse; instance: string }): void {
+  function answer(resolution: Answered, { req, res, instance }: Call): void {
+    if (resolution.kind === 'redirect') answerRedirect(res, resolution.location)
+    else answerProblem(req, res, resolution.error, instance)
+    if (hasBody(req)) drainRest(req, limits.lingerMs)
+  }
+
+  function send(to: Destination, call: Call): void {
     const own = { prefix: to.prefix, authority: to.facts.authority, upstream: authorityOf(to.endpoint) }
-    const exchange = new Exchange({ ...call, own, limits })
+    const exchange = new Exchange({ ...call, own, limits, activity: to.route.activity })
     exchange.start(pools.get(to.route, to.endpoint), {
       path: to.path,
       method: call.req.method ?? 'GET',
       headers: requestHeaders(call.req, to.facts, parts.verifyToken),
     })
   }
+}
+
+function ignore(): void {
+  // The client is gone; its 'close' ends the hold.
 }

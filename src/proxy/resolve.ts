@@ -8,12 +8,18 @@ import { type AccessRules, refuseAccess } from './access.ts'
 import { type CocoonAddress, readAddress } from './address.ts'
 import { type ForwardedFacts, isLoop } from './headers.ts'
 import { refuseOrigin } from './origin.ts'
-import type { Route, RouteTable } from './target.ts'
+import type { Route, RouteAnswer, RouteTable } from './target.ts'
 
 /** What to do with one request. The same for plain requests and upgrades. */
 export type Resolution =
   | { readonly kind: 'open'; readonly destination: Destination }
   | { readonly kind: 'redirect'; readonly location: string }
+  /** Asleep: to be woken, and then resolved again. */
+  | {
+      readonly kind: 'sleeping'
+      readonly retryAfterS: number
+      readonly wake: (signal: AbortSignal) => Promise<void>
+    }
   | { readonly kind: 'refused'; readonly error: HiveError }
 
 export interface Destination {
@@ -58,15 +64,18 @@ function resolve(req: IncomingMessage, upgrade: boolean, parts: ResolverParts, p
   if (denied !== null) throw denied
   if (!address.rest.startsWith('/')) return { kind: 'redirect', location: `${address.prefix}/${address.rest}` }
 
-  const route = openRoute(parts.routes, address.name)
+  const found = parts.routes.lookup(address.name)
   const { authority } = target
-  const foreign = refuseOrigin(req, { authority, allowOrigins: route.allowOrigins, upgrade })
+  const { allowOrigins } = found.answer === 'sleeping' ? found : openRoute(found)
+  // Before anything is woken: a stranger's page must not start what its user let sleep.
+  const foreign = refuseOrigin(req, { authority, allowOrigins, upgrade })
   if (foreign !== null) throw foreign
+  if (found.answer === 'sleeping') return { kind: 'sleeping', retryAfterS: found.retryAfterS, wake: found.wake }
+  const route = openRoute(found)
   return { kind: 'open', destination: destination(req, route, address, { authority, proto: proto(target) }) }
 }
 
-function openRoute(routes: RouteTable, name: string): Route {
-  const found = routes.lookup(name)
+function openRoute(found: Exclude<RouteAnswer, { answer: 'sleeping' }>): Route {
   switch (found.answer) {
     case 'open':
       return found.route

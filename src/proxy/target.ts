@@ -11,6 +11,16 @@ export interface Route {
   readonly ports: readonly PortBinding[]
   readonly stripPrefix: boolean
   readonly allowOrigins: readonly string[]
+  /** null = nobody asks whether this cocoon is in use. */
+  readonly activity: ActivitySink | null
+}
+
+/** Told of proxied data: called for every chunk, so it must be quick. */
+export interface ActivitySink {
+  note(cause: 'request' | 'tunnel'): void
+  /** A request is on its way; `end` when the head of its answer is there, or it failed. */
+  begin(): void
+  end(): void
 }
 
 /** The answer of the one synchronous lookup. Only `open` reaches a cocoon. */
@@ -18,6 +28,16 @@ export type RouteAnswer =
   | { readonly answer: 'open'; readonly route: Route }
   /** May still come: 503 with Retry-After. */
   | { readonly answer: 'waiting'; readonly retryAfterS: number; readonly state: string }
+  /**
+   * Stopped because nobody used it: `wake` asks for it and resolves when there is another answer, or with the signal.
+   * It rejects if that cannot be had.
+   */
+  | {
+      readonly answer: 'sleeping'
+      readonly retryAfterS: number
+      readonly allowOrigins: readonly string[]
+      readonly wake: (signal: AbortSignal) => Promise<void>
+    }
   /** Ended: 503 without Retry-After. */
   | { readonly answer: 'ended'; readonly state: string }
   /** Runs, but has no port: 404. */

@@ -1,10 +1,15 @@
 import type { Socket } from 'node:net'
+import { FrameScan } from './frames.ts'
 import type { ProxyLimits } from './limits.ts'
 import { attemptKey } from './pools.ts'
+import type { ActivitySink } from './target.ts'
 
 interface Attempt {
   readonly id: string
   readonly attempt: number
+  readonly activity?: ActivitySink | null
+  /** False = any protocol: then every byte counts as activity. */
+  readonly isWebSocket?: boolean
 }
 
 export interface Endable {
@@ -29,6 +34,8 @@ export class Tunnels {
 
   /** Joins two sockets until both directions have ended. Bytes already read from either must have been put back. */
   splice(attempt: Attempt, client: Socket, upstream: Socket): void {
+    if (attempt.activity)
+      for (const socket of [client, upstream]) watchData(socket, attempt.activity, attempt.isWebSocket === true)
     const tunnel = new Tunnel(client, upstream, this.#limits)
     tunnel.whenOver(this.track(attempt, tunnel))
   }
@@ -56,6 +63,14 @@ export class Tunnels {
   closeAll(): void {
     for (const tunnels of this.#open.values()) for (const tunnel of tunnels) tunnel.end()
   }
+}
+
+/** Beside the pipe, which paces the socket: this only looks. */
+function watchData(socket: Socket, activity: ActivitySink, isWebSocket: boolean): void {
+  const scan = isWebSocket ? new FrameScan() : null
+  socket.on('data', (chunk: Buffer) => {
+    if (scan === null || scan.sawData(chunk)) activity.note('tunnel')
+  })
 }
 
 /** How long an ended tunnel may take to flush what it holds. */

@@ -57,7 +57,8 @@ export class UpgradeDial {
       if (!this.#settle()) return socket.destroy()
       this.#client.write(switchingHead(this.#req, headers), 'latin1')
       if (head.length > 0) socket.unshift(head)
-      this.#proxy.tunnels.splice(to.route, this.#client, socket)
+      const isWebSocket = this.#req.headers.upgrade?.toLowerCase() === 'websocket'
+      this.#proxy.tunnels.splice({ ...to.route, isWebSocket }, this.#client, socket)
     })
     request.once('response', (answer) => this.#relay(answer, { own, plain, fail }))
     request.end()

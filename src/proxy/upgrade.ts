@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { HiveError } from '../errors.ts'
 import { answerProblem, answerRedirect } from './answer.ts'
 import { refuseHandshake } from './handshake.ts'
+import { holdRequest } from './held.ts'
 import type { CocoonProxy } from './proxy.ts'
 import type { Resolution } from './resolve.ts'
 import { UpgradeDial } from './upgrade-dial.ts'
@@ -33,13 +34,28 @@ export function attachUpgrade(server: Server, proxy: CocoonProxy, refuse: Refuse
 
 function upgrade(req: IncomingMessage, client: Socket, by: { proxy: CocoonProxy; refuse: RefuseRequest }): void {
   const refused = by.refuse(req) ?? refuseHandshake(req)
-  const resolution: Resolution = refused === null ? by.proxy.resolve(req, true) : { kind: 'refused', error: refused }
+  const again = () => by.proxy.resolve(req, true)
+  const resolution: Resolution = refused === null ? again() : { kind: 'refused', error: refused }
+  if (resolution.kind !== 'sleeping') {
+    proceed(req, client, { proxy: by.proxy, resolution })
+    return
+  }
+  void holdRequest(resolution, { req, client, limits: by.proxy.limits }, again).then((woken) => {
+    if (woken !== null) proceed(req, client, { proxy: by.proxy, resolution: woken })
+  })
+}
+
+function proceed(
+  req: IncomingMessage,
+  client: Socket,
+  { proxy, resolution }: { proxy: CocoonProxy; resolution: Exclude<Resolution, { kind: 'sleeping' }> },
+): void {
   if (resolution.kind === 'refused') {
     answerRefusal(req, client, resolution.error)
   } else if (resolution.kind === 'redirect') {
     answerRedirect(plainAnswer(req, client), resolution.location)
   } else {
-    new UpgradeDial(req, client, by.proxy).start(resolution.destination, {
+    new UpgradeDial(req, client, proxy).start(resolution.destination, {
       answer: () => plainAnswer(req, client),
       refuse: (error) => answerRefusal(req, client, error),
     })

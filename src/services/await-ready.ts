@@ -100,7 +100,7 @@ function whyNotReady(context: ActionContext): string {
   const within = `within ready_timeout (${config.readyTimeoutMs / 1000} s)`
   if (!context.parts.view.isListening(record.id, record.attempt) && context.row().gated)
     return `it did not listen on port ${leases[0]?.port} ${within}`
-  const last = context.parts.view.probes(record.id).findLast(({ ok }) => !ok)
+  const last = context.parts.view.transcript.of(record.id).findLast(({ ok }) => !ok)
   return `its health checks did not pass ${within}${last ? `: ${last.detail}` : ''}`
 }
 

@@ -38,6 +38,8 @@ export type Fact =
   | { readonly type: 'not_ready'; readonly exit: ExitStatus | null; readonly detail: string }
   | { readonly type: 'gone'; readonly uncharged?: boolean }
   | { readonly type: 'refused'; readonly error: ServiceError; readonly unavailable: boolean }
+  /** Somebody asked that it be not stopped as idle before this time (ISO 8601). */
+  | { readonly type: 'leased'; readonly until: string }
   | { readonly type: 'stopping' }
   | { readonly type: 'stopped'; readonly exit: ExitStatus | null }
   | { readonly type: 'next_attempt' }

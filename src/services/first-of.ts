@@ -13,3 +13,11 @@ export async function firstOf<Result>(
     await Promise.allSettled(all)
   }
 }
+
+/** Never resolves: a contestant that has nothing to wait for. */
+export function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}

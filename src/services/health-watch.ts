@@ -2,6 +2,7 @@ import { type CheckTarget, HealthChecker } from '../health/checker.ts'
 import type { HealthCheck } from '../kinds/kind.ts'
 import { canExec, type RunnerHandle } from '../runners/driver.ts'
 import type { ActionContext } from './context.ts'
+import { untilAborted } from './first-of.ts'
 
 /** Resolves when all declared checks have passed once. */
 export async function firstPass(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<void> {
@@ -35,7 +36,7 @@ export async function watchHealth(context: ActionContext, handle: RunnerHandle, 
     if (health === 'failing' && restart.policy !== 'never') over.abort()
   })
   signal.throwIfAborted()
-  const last = context.parts.view.probes(id).findLast(({ ok }) => !ok)
+  const last = context.parts.view.transcript.of(id).findLast(({ ok }) => !ok)
   return `its health check kept failing: ${last?.detail ?? 'no answer'}`
 }
 
@@ -49,7 +50,7 @@ function newChecker(context: ActionContext, handle: RunnerHandle, from: 'startin
     from,
     startedAt,
     now: () => clock.now(),
-    onProbe: (probe) => view.addProbe(record.id, probe),
+    onProbe: (probe) => view.transcript.add(record.id, probe),
   })
 }
 
@@ -86,11 +87,4 @@ function targetOf(context: ActionContext, handle: RunnerHandle): CheckTarget {
 async function isRunning(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<boolean> {
   const status = await context.driver.inspect(handle, signal)
   return status.state === 'running'
-}
-
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
 }

@@ -81,6 +81,7 @@ export function newRow(vault: Vault, kind: KindSpec, request: SpawnRequest, birt
     requestHmac: requestHmac(vault, request),
     configHmac: vault.hmac(JSON.stringify(kind.config)),
     restart: NO_RESTARTS,
+    leaseUntil: null,
     sealed,
   }
 }
@@ -110,7 +111,7 @@ function newRecord(kind: KindSpec, request: SpawnRequest, birth: Birth): Service
     started_at: null,
     ready_at: null,
     ended_at: null,
-    expires_at: null,
+    expires_at: expiryOf(kind, birth.now),
     idle_at: null,
     observed_at: null,
     exit: null,
@@ -120,6 +121,10 @@ function newRecord(kind: KindSpec, request: SpawnRequest, birth: Birth): Service
     timings: { queued_ms: null, pull_ms: null, create_ms: null, start_ms: null, ready_ms: null },
     revision: 1,
   }
+}
+
+function expiryOf({ config: { ttlMs } }: KindSpec, now: string): string | null {
+  return ttlMs === null ? null : new Date(Date.parse(now) + ttlMs).toISOString()
 }
 
 function sorted(record: Readonly<Record<string, string>>): readonly (readonly [string, string])[] {

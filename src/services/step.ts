@@ -61,10 +61,14 @@ export function intend(row: ServiceRow, request: IntentRequest): Step {
   if (state === 'removed')
     return request.desired === 'removed' ? { outcome: 'same' } : refused('the service is removed')
   if (desired === 'removed' && request.desired !== 'removed') return refused('the service is being removed')
+  const outdated = whyOutdated(row, request)
+  if (outdated !== null) return refused(outdated)
   const targetAttempt = targetOf(row, request)
   const intent = intentOf(row, request, targetAttempt)
   const { volumes, recreate } = row.intent
-  const same = request.desired === desired && targetAttempt === row.targetAttempt
+  // A stop by hand is more than one by idleness: nothing wakes it.
+  const firmer = row.intent.by === 'idle' && request.by !== 'idle'
+  const same = request.desired === desired && targetAttempt === row.targetAttempt && !firmer
   if (same && intent.volumes === volumes && intent.recreate === recreate) return { outcome: 'same' }
   // Whoever asks by hand starts with a clean slate: the budget is there against restarts that nobody asks for.
   const restart = request.by === 'restart' ? row.restart : NO_RESTARTS
@@ -86,6 +90,17 @@ export function nextAction(row: ServiceRow): Action {
   if (state === 'running') return 'watch'
   if (state === 'starting') return isLaunched(row) ? 'await_ready' : 'launch'
   return 'prepare'
+}
+
+/** Hive's own wishes rest on what was so when they were made; a user's wish may have come before them. */
+function whyOutdated(row: ServiceRow, { by, desired: wanted }: IntentRequest): string | null {
+  const { desired, state, next_attempt_at } = row.record
+  if (wanted === 'removed') return null
+  if (by === 'restart' && (desired !== 'running' || next_attempt_at === null)) return 'no restart is due any more'
+  if (by === 'wake' && (desired !== 'stopped' || row.intent.by !== 'idle')) return 'it was not stopped as idle'
+  if (by === 'idle' && (desired !== 'running' || state !== 'running' || row.targetAttempt > row.record.attempt))
+    return 'it does not run idle any more'
+  return null
 }
 
 function targetOf(row: ServiceRow, request: IntentRequest): number {

@@ -3,6 +3,7 @@ import type { KindSpec } from '../kinds/kind.ts'
 import type { KindFacts } from '../runners/driver.ts'
 import { ServiceActor } from './actor.ts'
 import type { SupervisorParts } from './context.ts'
+import { Expiry } from './expiry.ts'
 import { portWishes } from './launch-spec.ts'
 import { newServiceName, plainName } from './names.ts'
 import { holdsPorts } from './ports.ts'
@@ -33,10 +34,15 @@ export class Supervisor {
   /** Names and request ids whose first row is being written. */
   readonly #bornNames = new Set<string>()
   readonly #bornRequests = new Map<string, { readonly hmac: string; readonly row: Promise<ServiceRow> }>()
+  readonly #expiry: Expiry
   #closing = false
 
   constructor(options: SupervisorOptions) {
     this.#options = options
+    const { clock, log } = options
+    const remove = (id: string) => this.intend(id, { desired: 'removed', by: 'ttl', reason: 'ttl' })
+    this.#expiry = new Expiry({ clock, log, remove })
+    options.view.setWaker((id) => this.wake(id))
     // First of all listeners: whoever learns that a service is gone finds its ports free.
     options.view.onChange(({ record }) => {
       if (record.state === 'removed') options.ports.release(record.id)
@@ -112,6 +118,26 @@ export class Supervisor {
     else if (row?.record.state === 'removed') await work(row)
   }
 
+  /**
+   * Keeps a service from being stopped as idle for some seconds from now; durable when it resolves.
+   * @throws HIVE_SERVICE_UNKNOWN, HIVE_STATE_CONFLICT, HIVE_STORE_FAILED
+   */
+  async touch(id: string, seconds: number): Promise<ServiceRow> {
+    const actor = this.#actors.get(id)
+    if (!actor) throw new HiveError('HIVE_SERVICE_UNKNOWN', 'it may have been removed more than 24 hours ago')
+    const { clock, view } = this.#options
+    const until = new Date(clock.now().getTime() + seconds * 1000).toISOString()
+    const step = await actor.observe(actor.row.record.attempt, { type: 'leased', until })
+    if (step.outcome === 'refused') throw new HiveError('HIVE_STATE_CONFLICT', step.reason)
+    view.activity.note(id, 'touch')
+    return actor.row
+  }
+
+  /** Starts an idle-stopped service again, because a request came for it. Somebody else's wish comes before it. */
+  async wake(id: string): Promise<void> {
+    await this.#actors.get(id)?.intend({ desired: 'running', by: 'wake', reason: 'a request came' })
+  }
+
   /** Drops the tombstone for good. */
   async forget(row: ServiceRow): Promise<void> {
     await this.#options.table.purge(row.record.id)
@@ -123,6 +149,7 @@ export class Supervisor {
   /** Ends all work in this process; cocoons live on and the next Hive adopts them. */
   async close(): Promise<void> {
     this.#closing = true
+    this.#expiry.close()
     await Promise.allSettled([...this.#bornRequests.values()].map(({ row }) => row))
     await Promise.all([...this.#actors.values()].map((actor) => actor.close()))
   }
@@ -217,6 +244,7 @@ export class Supervisor {
     if (!driver) throw new Error(`there is no driver for runner ${row.record.runner}`)
     const actor = new ServiceActor(this.#options, driver, row)
     this.#actors.set(row.record.id, actor)
+    this.#expiry.add(row)
     return actor
   }
 }

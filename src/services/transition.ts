@@ -44,6 +44,8 @@ export function applyFact(row: ServiceRow, fact: Fact, now: string): ServiceRow 
       return toTrouble(row, fact)
     case 'health':
       return toHealth(row, fact)
+    case 'leased':
+      return fact.until === row.leaseUntil ? row : { ...row, leaseUntil: fact.until }
     case 'observed':
       return toObserved(row, fact)
     default:

@@ -1,7 +1,9 @@
 import { HiveError } from '../errors.ts'
-import type { Probe } from '../health/checker.ts'
-import type { Route, RouteAnswer, RouteTable } from '../proxy/target.ts'
-import { isEnded, type ServiceProgress, type ServiceRecord, type ServiceRow, type ServiceState } from './record.ts'
+import { Transcript } from '../health/transcript.ts'
+import type { RouteAnswer, RouteTable } from '../proxy/target.ts'
+import { Activity } from './activity.ts'
+import type { ServiceProgress, ServiceRecord, ServiceRow, ServiceState } from './record.ts'
+import { RouteAnswers } from './route-answers.ts'
 
 /** Where cocoons are reached from outside; known once the listener is. */
 export interface Origins {
@@ -25,10 +27,6 @@ export interface Page {
 
 type Listener = (row: ServiceRow, previous: ServiceRow | null) => void
 
-const RETRY_AFTER_S = 1
-/** Probes kept per service. */
-const TRANSCRIPT = 20
-
 /**
  * What is durable, in memory: every read is answered from here. Only the supervisor publishes, and only rows that are
  * on the disk. Also the proxy's route table: one answer per name, made when a row is published, looked up without work.
@@ -38,15 +36,13 @@ export class ServiceView implements RouteTable {
   readonly #rows = new Map<string, ServiceRow>()
   readonly #idByName = new Map<string, string>()
   readonly #idByRequest = new Map<string, string>()
-  readonly #answers = new Map<string, RouteAnswer>()
+  readonly activity = new Activity()
+  readonly transcript = new Transcript()
+  readonly #routes = new RouteAnswers(this.activity)
   readonly #progress = new Map<string, ServiceProgress>()
-  /** Attempt of each service whose own listener has been seen. */
-  readonly #listening = new Map<string, number>()
-  readonly #probes = new Map<string, Probe[]>()
   /** When a runner last vouched for a service: kept in memory only, it would be a write every 30 s. */
   readonly #observedAt = new Map<string, string>()
   readonly #listeners = new Set<Listener>()
-  readonly #closedListeners = new Set<(closed: { id: string; attempt: number }) => void>()
   #sorted: readonly ServiceRow[] | null = null
 
   setOrigins(origins: Origins): void {
@@ -61,39 +57,29 @@ export class ServiceView implements RouteTable {
     if (this.#mayHaveName(row)) this.#idByName.set(name, id)
     this.#idByRequest.set(request_id, id)
     if (state !== 'preparing') this.#progress.delete(id)
+    if (row.record.desired !== 'running') this.#routes.setResting(id, false)
     this.#refresh(row)
-    if (previous?.record.state === 'running' && state !== 'running') this.#close(previous)
+    if (previous?.record.state === 'running' && state !== 'running') this.#routes.close(previous)
     for (const listener of this.#listeners) listener(row, previous)
   }
 
   forget(row: ServiceRow): void {
     const { id, name, request_id } = row.record
     this.#rows.delete(id)
-    this.#listening.delete(id)
+    this.#routes.forget(id)
     this.#observedAt.delete(id)
-    this.#probes.delete(id)
+    this.transcript.forget(id)
+    this.activity.forget(id)
     this.#idByRequest.delete(request_id)
     this.#sorted = null
     if (this.#idByName.get(name) !== id) return
     this.#idByName.delete(name)
-    this.#answers.delete(name)
+    this.#routes.forgetName(name)
   }
 
   /** A late word of a preparation that was broken off is not heard any more. */
   setProgress(id: string, progress: ServiceProgress): void {
     if (this.#rows.get(id)?.record.state === 'preparing') this.#progress.set(id, progress)
-  }
-
-  addProbe(id: string, probe: Probe): void {
-    const probes = this.#probes.get(id) ?? []
-    probes.push(probe)
-    if (probes.length > TRANSCRIPT) probes.shift()
-    this.#probes.set(id, probes)
-  }
-
-  /** The last probes of a service's health checks, oldest first. */
-  probes(id: string): readonly Probe[] {
-    return [...(this.#probes.get(id) ?? [])]
   }
 
   setObserved(id: string, at: string): void {
@@ -102,22 +88,32 @@ export class ServiceView implements RouteTable {
 
   /** The cocoon's own listener was seen: its route may open. */
   setListening(id: string, attempt: number): void {
-    this.#listening.set(id, attempt)
+    this.#routes.setListening(id, attempt)
     const row = this.#rows.get(id)
     if (row) this.#refresh(row)
   }
 
   isListening(id: string, attempt: number): boolean {
-    return this.#listening.get(id) === attempt
+    return this.#routes.isListening(id, attempt)
+  }
+
+  /** Closes the route of a cocoon that is about to be stopped as idle. */
+  rest(id: string, resting = true): void {
+    this.#routes.setResting(id, resting)
+    const row = this.#rows.get(id)
+    if (row) this.#refresh(row)
+  }
+
+  setWaker(wake: (id: string) => Promise<void>): void {
+    this.#routes.setWaker(wake)
   }
 
   lookup(name: string): RouteAnswer {
-    return this.#answers.get(name) ?? { answer: 'unknown' }
+    return this.#routes.lookup(name)
   }
 
-  onClosed(listener: (closed: { readonly id: string; readonly attempt: number }) => void): () => void {
-    this.#closedListeners.add(listener)
-    return () => this.#closedListeners.delete(listener)
+  onClosed(listener: Parameters<RouteTable['onClosed']>[0]): () => void {
+    return this.#routes.onClosed(listener)
   }
 
   onChange(listener: Listener): () => void {
@@ -152,6 +148,7 @@ export class ServiceView implements RouteTable {
       origin_url: proxyable ? withSlash(this.#origins.ofCocoon(name)) : null,
       observed_at: this.#observedAt.get(id) ?? row.record.observed_at,
       progress: this.#progress.get(id) ?? null,
+      idle_at: this.#idleAt(row),
     }
   }
 
@@ -202,33 +199,29 @@ export class ServiceView implements RouteTable {
 
   #refresh(row: ServiceRow): void {
     const { id, name } = row.record
-    if (this.#idByName.get(name) === id) this.#answers.set(name, this.#answer(row))
+    if (this.#idByName.get(name) === id) this.#routes.refresh(row)
   }
 
-  #answer(row: ServiceRow): RouteAnswer {
-    const { id, attempt, state, desired, health } = row.record
-    if (state === 'removed') return { answer: 'removed' }
-    const mayCome = desired === 'running' && (!isEnded(state) || row.targetAttempt > attempt)
-    if (state !== 'running') return mayCome ? waiting(state) : { answer: 'ended', state }
-    if (row.endpoint === null) return { answer: 'no-endpoint' }
-    if (health === 'failing' || !this.isListening(id, attempt)) return waiting(state)
-    return { answer: 'open', route: routeOf(row, row.endpoint) }
+  /** What kept it alive last, and when it will be stopped as idle. */
+  describeActivity(row: ServiceRow) {
+    const { id } = row.record
+    const last = this.activity.last(id)
+    const time = last && new Date(Date.now() - (performance.now() - last.at)).toISOString()
+    return {
+      idle_timeout_ms: row.config.idleTimeoutMs,
+      wake: row.config.wake,
+      last: last && time ? { cause: last.cause, time } : null,
+      open_requests: this.activity.isBusy(id),
+      lease_until: row.leaseUntil,
+      idle_at: this.#idleAt(row),
+    }
   }
 
-  #close(row: ServiceRow): void {
-    const { id, attempt } = row.record
-    for (const listener of this.#closedListeners) listener({ id, attempt })
+  #idleAt(row: ServiceRow): string | null {
+    const now = Date.now()
+    const leftMs = this.activity.leftMs(row, now)
+    return leftMs === null ? null : new Date(now + Math.max(0, leftMs)).toISOString()
   }
-}
-
-function waiting(state: string): RouteAnswer {
-  return { answer: 'waiting', retryAfterS: RETRY_AFTER_S, state }
-}
-
-function routeOf(row: ServiceRow, endpoint: Route['endpoint']): Route {
-  const { id, attempt, name, kind } = row.record
-  const { stripPrefix, allowOrigins } = row.config
-  return { id, attempt, name, kind, endpoint, ports: row.leases, stripPrefix, allowOrigins }
 }
 
 function withSlash(origin: string | null): string | null {

@@ -4,9 +4,11 @@ import type { ActionContext } from './context.ts'
 import { greet, reportEnd, waitForEnd } from './end.ts'
 import { firstOf } from './first-of.ts'
 import { watchHealth } from './health-watch.ts'
+import { idleOver } from './idle-watch.ts'
 import { inspectSurely, persist } from './trouble.ts'
 
 type Over =
+  | { readonly type: 'idle'; readonly reason: string }
   | { readonly type: 'end'; readonly report: () => Promise<void> }
   | { readonly type: 'unhealthy'; readonly detail: string }
 
@@ -24,9 +26,19 @@ export async function watch(context: ActionContext, signal: AbortSignal): Promis
       await openRoute(context, handle, inner)
       return { type: 'unhealthy', detail: await watchHealth(context, handle, inner) }
     },
+    async (inner) => ({ type: 'idle', reason: await idleOver(context, handle, inner) }),
   ])
-  if (over.type === 'end') await over.report()
+  if (over.type === 'idle') await stopIdle(context, over.reason)
+  else if (over.type === 'end') await over.report()
   else await endUnhealthy(context, handle, { detail: over.detail, signal })
+}
+
+async function stopIdle(context: ActionContext, reason: string): Promise<void> {
+  try {
+    await context.intend({ desired: 'stopped', by: 'idle', reason })
+  } finally {
+    context.parts.view.rest(context.row().record.id, false)
+  }
 }
 
 async function endUnhealthy(

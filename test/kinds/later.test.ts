@@ -6,9 +6,6 @@ const NOT_YET = /does not act on it yet/
 
 /** Fields of a later version: values of the right shape, and of wrong ones. */
 const forAll: Readonly<Record<string, { readonly right: readonly unknown[]; readonly wrong: readonly unknown[] }>> = {
-  ttl: { right: ['1h', 60], wrong: ['1 hour', -1, true, '0s'] },
-  idle_timeout: { right: ['90s'], wrong: ['', {}] },
-  wake: { right: [true, false], wrong: ['true', 1] },
   expose: {
     right: [{ name: 'db', secret: 's', vars: { URL: 'x' } }],
     wrong: [{}, 'db', { name: 'DB' }, { name: 'db', vars: [1] }],

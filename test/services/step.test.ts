@@ -38,6 +38,7 @@ const EXPECTED: Readonly<Record<FactType, Readonly<Partial<Record<ServiceState, 
   // Nobody asked for a removal in these rows; with that asked see below.
   removed: { removed: 'same' },
   trouble: Object.fromEntries(SERVICE_STATES.filter((state) => state !== 'removed').map((state) => [state, state])),
+  leased: Object.fromEntries(SERVICE_STATES.filter((state) => state !== 'removed').map((state) => [state, state])),
   observed: { starting: 'starting', running: 'running' },
 }
 

@@ -72,6 +72,7 @@ export class TestRoutes implements RouteTable {
       ports: [],
       stripPrefix: true,
       allowOrigins: [],
+      activity: null,
       ...more,
     }
     this.set(name, { answer: 'open', route })

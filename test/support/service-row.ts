@@ -96,6 +96,7 @@ export const FACTS = {
   health: { type: 'health', health: 'failing' },
   gone: { type: 'gone' },
   refused: { type: 'refused', error: { code: 'HIVE_LAUNCH_REFUSED', detail: 'no such image' }, unavailable: false },
+  leased: { type: 'leased', until: NOW },
   stopping: { type: 'stopping' },
   stopped: { type: 'stopped', exit: { code: 143, signal: 'SIGTERM', oom: false } },
   next_attempt: { type: 'next_attempt' },

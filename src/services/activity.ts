@@ -1,0 +1,65 @@
+import type { ActivitySink } from '../proxy/target.ts'
+import type { ServiceRow } from './record.ts'
+
+/** What kept a cocoon alive: its start, proxied data, work of its own, or somebody who asked for it. */
+export type ActivityCause = 'start' | 'request' | 'tunnel' | 'cpu' | 'touch'
+
+export interface LastActivity {
+  readonly cause: ActivityCause
+  /** Milliseconds of the monotonic clock: a clock that is set must not end anybody. */
+  readonly at: number
+}
+
+/**
+ * When each cocoon with an idle limit was last in use. In memory only: after a restart of Hive every idle clock starts
+ * anew, which is later than it would have been, never earlier.
+ */
+export class Activity {
+  readonly #last = new Map<string, LastActivity>()
+  /** Requests that wait for the head of their answer: as long as there are any, a cocoon is at work. */
+  readonly #open = new Map<string, number>()
+
+  note(id: string, cause: ActivityCause): void {
+    this.#last.set(id, { cause, at: performance.now() })
+  }
+
+  last(id: string): LastActivity | null {
+    return this.#last.get(id) ?? null
+  }
+
+  isBusy(id: string): boolean {
+    return (this.#open.get(id) ?? 0) > 0
+  }
+
+  /** What the proxy reports to. */
+  sink(id: string): ActivitySink {
+    return {
+      note: (cause) => this.note(id, cause),
+      begin: () => {
+        this.note(id, 'request')
+        this.#open.set(id, (this.#open.get(id) ?? 0) + 1)
+      },
+      end: () => {
+        this.note(id, 'request')
+        const open = (this.#open.get(id) ?? 1) - 1
+        if (open > 0) this.#open.set(id, open)
+        else this.#open.delete(id)
+      },
+    }
+  }
+
+  forget(id: string): void {
+    this.#last.delete(id)
+    this.#open.delete(id)
+  }
+
+  /** Milliseconds until it is stopped as idle; null = it never is. @param now  epoch milliseconds, for the lease. */
+  leftMs(row: ServiceRow, now: number): number | null {
+    const { state, desired, id } = row.record
+    const { idleTimeoutMs } = row.config
+    if (idleTimeoutMs === null || state !== 'running' || desired !== 'running') return null
+    const leaseMs = row.leaseUntil === null ? 0 : Date.parse(row.leaseUntil) - now
+    const at = this.isBusy(id) ? performance.now() : (this.last(id)?.at ?? performance.now())
+    return Math.max(leaseMs, at + idleTimeoutMs - performance.now())
+  }
+}
