@@ -65,5 +65,5 @@ function noPort(check: HealthCheck): string {
 
 function reasonOf(error: unknown): string {
   const code = (error as { code?: unknown }).code
-  return typeof code === 'string' ? code : 'it broke off'
+  return typeof code === 'string' ? code : error instanceof Error ? error.message : 'it broke off'
 }

@@ -95,11 +95,12 @@ export function nextAction(row: ServiceRow): Action {
 /** Hive's own wishes rest on what was so when they were made; a user's wish may have come before them. */
 function whyOutdated(row: ServiceRow, { by, desired: wanted }: IntentRequest): string | null {
   const { desired, state, next_attempt_at } = row.record
-  if (wanted === 'removed') return null
-  if (by === 'restart' && (desired !== 'running' || next_attempt_at === null)) return 'no restart is due any more'
-  if (by === 'wake' && (desired !== 'stopped' || row.intent.by !== 'idle')) return 'it was not stopped as idle'
-  if (by === 'idle' && (desired !== 'running' || state !== 'running' || row.targetAttempt > row.record.attempt))
-    return 'it does not run idle any more'
+  if (by === 'restart' && wanted === 'running' && (desired !== 'running' || next_attempt_at === null))
+    return 'no restart is due any more'
+  if (by === 'wake' && wanted === 'running' && (desired !== 'stopped' || row.intent.by !== 'idle'))
+    return 'it was not stopped as idle'
+  const runs = desired === 'running' && state === 'running' && row.targetAttempt <= row.record.attempt
+  if (by === 'idle' && wanted === 'stopped' && !runs) return 'it does not run idle any more'
   return null
 }
 
