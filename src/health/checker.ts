@@ -46,7 +46,8 @@ const FACTOR = 1.3
 const UNREADY_MS = 200
 const JITTER = 0.1
 
-type OnHealth = (health: 'passing' | 'failing') => Promise<void>
+/** False = not to be believed yet: it is asked again after the next probe. */
+type OnHealth = (health: 'passing' | 'failing') => Promise<boolean>
 
 /** Probes every check of one cocoon, each on its own beat with one probe in flight, and says what they amount to. */
 export class HealthChecker {
@@ -103,8 +104,10 @@ export class HealthChecker {
   async #say(onHealth: OnHealth): Promise<void> {
     const health = summary(this.#states)
     if (health === this.#said || health === 'starting') return
+    const before = this.#said
+    // Set first: the other checks' loops must not say the same meanwhile.
     this.#said = health
-    await onHealth(health)
+    if (!(await onHealth(health))) this.#said = before
   }
 }
 

@@ -30,8 +30,8 @@ export async function waitForEnd(context: ActionContext, handle: RunnerHandle, s
       await say(context, error)
       // It may answer everything else and still break off each wait.
       await backoff.wait(signal)
-      await greet(context, handle, signal)
-      uncharged = true
+      // What outlived the outage is answerable for itself again.
+      uncharged = !(await greet(context, handle, signal))
     }
   }
 }
@@ -44,13 +44,17 @@ export async function reportEnd(context: ActionContext, attempt: number, end: En
   )
 }
 
-/** Says hello to a cocoon that may have been adopted: what the table believes is compared with what is there. */
-export async function greet(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<void> {
+/**
+ * Says hello to a cocoon that may have been adopted: what the table believes is compared with what is there.
+ * @returns whether it runs.
+ */
+export async function greet(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<boolean> {
   const { attempt } = context.row().record
   const status = await inspectSurely(context, handle, signal)
-  if (status.state !== 'running') return
+  if (status.state !== 'running') return false
   const { pid, endpoint } = status
   await context.observe(attempt, { type: 'observed', pid, endpoint })
+  return true
 }
 
 async function isProvenGone(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<boolean> {

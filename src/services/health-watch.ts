@@ -13,6 +13,7 @@ export async function firstPass(context: ActionContext, handle: RunnerHandle, si
   const checker = newChecker(context, handle, 'starting')
   await checker.run(inner, async (health) => {
     if (health === 'passing') over.abort()
+    return true
   })
   signal.throwIfAborted()
   await context.observe(attempt, { type: 'health', health: 'passing' })
@@ -31,9 +32,10 @@ export async function watchHealth(context: ActionContext, handle: RunnerHandle, 
   if (healthChecks.length === 0) return untilAborted(signal)
   const checker = newChecker(context, handle, 'passing')
   await checker.run(inner, async (health) => {
-    if (health === 'failing' && !(await isRunning(context, handle, inner))) return
+    if (health === 'failing' && !(await isRunning(context, handle, inner))) return false
     await context.observe(attempt, { type: 'health', health })
     if (health === 'failing' && restart.policy !== 'never') over.abort()
+    return true
   })
   signal.throwIfAborted()
   const last = context.parts.view.transcript.of(id).findLast(({ ok }) => !ok)

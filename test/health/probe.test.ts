@@ -163,6 +163,7 @@ describe('what probes amount to', () => {
       onProbe: (probe) => probes.push(probe),
     }).run(over.signal, async (health) => {
       said.push(health)
+      return true
     })
     t.after(async () => {
       over.abort()

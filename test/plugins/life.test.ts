@@ -29,8 +29,13 @@ const kinds = [
   kind('short', { command: 'sleep', args: ['1000'], ttl: '1s', restart: 'never' }),
 ]
 
-/** Apart from the ports that other suites use. */
-const env = { HIVE_PORT_RANGE: '27500-28400' }
+let first = 25_000 + Math.floor(Math.random() * 30) * 100
+
+/** Ports of each test's own, apart from those that other suites use. */
+function ownPorts() {
+  first += 100
+  return { HIVE_PORT_RANGE: `${first}-${first + 99}` }
+}
 
 async function show(hive: TestHive, name: string, query = '') {
   const { body } = await hive.call('GET', `/services/${name}${query}`)
@@ -46,7 +51,7 @@ async function asleep(hive: TestHive, name: string) {
 const visit = (hive: TestHive, name: string) => fetch(`${hive.url}/cocoons/${name}/`)
 
 test('an idle cocoon is stopped, and 100 requests at once wake it by one start and are all answered', async (t) => {
-  const hive = await openHive(t, { kinds, env })
+  const hive = await openHive(t, { kinds, env: ownPorts() })
   const born = await hive.spawn({ kind: 'sleeper', name: 'web' })
   assert.ok(Date.parse(born.idle_at ?? '') > Date.parse(born.ready_at ?? ''))
   const { idle_at } = await asleep(hive, 'web')
@@ -61,7 +66,7 @@ test('an idle cocoon is stopped, and 100 requests at once wake it by one start a
 })
 
 test('a stop by hand, also of a sleeping cocoon, and a DELETE are never undone by a request', async (t) => {
-  const hive = await openHive(t, { kinds, env })
+  const hive = await openHive(t, { kinds, env: ownPorts() })
   await hive.spawn({ kind: 'sleeper', name: 'web' })
   await asleep(hive, 'web')
   await hive.call('POST', '/services/web/stop?wait=stopped')
@@ -75,7 +80,7 @@ test('a stop by hand, also of a sleeping cocoon, and a DELETE are never undone b
 })
 
 test('a browser that waits longer than 2 s for a sleeper gets a page that asks again; others are held', async (t) => {
-  const hive = await openHive(t, { kinds, env })
+  const hive = await openHive(t, { kinds, env: ownPorts() })
   await hive.spawn({ kind: 'slow', name: 'web' })
   await asleep(hive, 'web')
   const patient = visit(hive, 'web')
@@ -89,7 +94,7 @@ test('a browser that waits longer than 2 s for a sleeper gets a page that asks a
 })
 
 test('an upgrade to a sleeper is held; pings keep nothing alive, data does', async (t) => {
-  const hive = await openHive(t, { kinds, env })
+  const hive = await openHive(t, { kinds, env: ownPorts() })
   await hive.spawn({ kind: 'echo', name: 'web' })
   await asleep(hive, 'web')
   const socket = new WebSocket(`ws://127.0.0.1:${hive.port}/cocoons/web/`)
@@ -116,14 +121,14 @@ test('an upgrade to a sleeper is held; pings keep nothing alive, data does', asy
 })
 
 test('a touch is a lease that outlives a restart of Hive; the activity says so', async (t) => {
-  const first = await openHive(t, { kinds, env })
+  const first = await openHive(t, { kinds, env: ownPorts() })
   await first.spawn({ kind: 'sleeper', name: 'web' })
   const touched = await first.call('POST', '/services/web/touch', { seconds: 600 })
   assert.ok(Date.parse(touched.body.idle_at) > Date.now() + 500_000)
   const { body } = await first.call('GET', '/services/web/activity')
   assert.equal(body.last.cause, 'touch')
   await first.close()
-  const second = await openHive(t, { kinds, env, directory: first.directory })
+  const second = await openHive(t, { kinds, env: ownPorts(), directory: first.directory })
   const record = await show(second, 'web', '?wait=ready')
   assert.ok(Date.parse(record.idle_at) > Date.now() + 500_000)
   assert.equal((await second.call('POST', '/services/web/touch', { seconds: -1 })).status, 400)
@@ -134,7 +139,7 @@ test('a touch is a lease that outlives a restart of Hive; the activity says so',
 })
 
 test('a cocoon that computes is not idle, whoever asks for it', async (t) => {
-  const hive = await openHive(t, { kinds, env })
+  const hive = await openHive(t, { kinds, env: ownPorts() })
   await hive.spawn({ kind: 'busy', name: 'job' })
   const caused = async () => (await hive.call('GET', '/services/job/activity')).body.last?.cause === 'cpu'
   await until(caused, 10_000, 'noticing the CPU time')
@@ -144,11 +149,11 @@ test('a cocoon that computes is not idle, whoever asks for it', async (t) => {
 })
 
 test('a ttl removes the cocoon at expires_at, after a restart of Hive, too', async (t) => {
-  const first = await openHive(t, { kinds, env })
+  const first = await openHive(t, { kinds, env: ownPorts() })
   const { expires_at, created_at } = await first.spawn({ kind: 'short', name: 'brief' })
   assert.equal(Date.parse(expires_at ?? '') - Date.parse(created_at), 1_000)
   await first.close()
-  const second = await openHive(t, { kinds, env, directory: first.directory })
+  const second = await openHive(t, { kinds, env: ownPorts(), directory: first.directory })
   const record = await show(second, 'brief', '?wait=gone&timeout_s=15')
   assert.deepEqual([record.state, record.exit?.reason], ['removed', 'ttl'])
   assert.ok(Date.parse(record.ended_at) >= Date.parse(expires_at ?? ''))
