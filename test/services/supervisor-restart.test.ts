@@ -129,6 +129,8 @@ describe('health by the supervisor', () => {
   it('F56: while the runner does not answer nothing is unhealthy, afterwards it counts again', async (t) => {
     const { bench, state } = await healthy(t, QUICK)
     const row = await bench.in(await bench.spawn({ name: 'web' }), 'running')
+    const before = bench.view.transcript.of(row.record.id).length
+    await until(() => bench.view.transcript.of(row.record.id).length > before, 10_000, 'watching')
     bench.runner.unreachable = true
     state.up = false
     const failures = () => bench.view.transcript.of(row.record.id).filter(({ ok }) => !ok).length

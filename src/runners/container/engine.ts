@@ -3,7 +3,7 @@ import { RunnerUnreachable } from '../driver.ts'
 import { type ContainerInfo, readContainer } from './container-info.ts'
 import type { CreateBody } from './create-options.ts'
 import type { EngineFacts } from './engine-facts.ts'
-import { ask, type EngineAnswer, type EngineLine, type EngineRequest, open, refusalOf } from './request.ts'
+import { ask, dropAll, type EngineAnswer, type EngineLine, type EngineRequest, open, refusalOf } from './request.ts'
 
 /** Deadlines in milliseconds. */
 export interface Timeouts {
@@ -163,7 +163,7 @@ export class Engine {
 
   /** @returns the id of a command that is still to be started in a running container; its output goes nowhere. */
   async createExec(containerId: string, command: readonly string[], signal: AbortSignal): Promise<string> {
-    const body = { Cmd: command, AttachStdin: false, AttachStdout: false, AttachStderr: false, Tty: false }
+    const body = { Cmd: command, AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false }
     const request = { method: 'POST', path: `/containers/${containerId}/exec`, body } as const
     const { body: answer } = await this.#call(request, signal, [200, 201])
     const id = (answer as { Id?: unknown } | null)?.Id
@@ -171,9 +171,16 @@ export class Engine {
     return id
   }
 
+  /**
+   * Starts a command and drops its output until it ends. Attached, although nobody reads it: of a detached one Podman
+   * (4.3) says for ever that it runs.
+   */
   async startExec(id: string, signal: AbortSignal): Promise<void> {
-    const request = { method: 'POST', path: `/exec/${id}/start`, body: { Detach: true, Tty: false } } as const
-    await this.#call(request, signal, [200, 201, 204])
+    const body = { Detach: false, Tty: false }
+    const output = await open(this.#line, { method: 'POST', path: `/exec/${id}/start`, body }, signal)
+    const { statusCode: status = 0, headers } = output
+    await dropAll(output, signal)
+    if (status >= 400) throw refusalOf({ status, body: null, headers })
   }
 
   /** The exit code of a command, or that it still runs. */

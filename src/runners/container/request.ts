@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { finished } from 'node:stream/promises'
 import { RunnerUnreachable } from '../driver.ts'
 import type { Circuit } from './circuit.ts'
 import { timeLimit } from './time-limit.ts'
@@ -81,6 +82,18 @@ export async function open(line: EngineLine, request: EngineRequest, signal: Abo
   } catch (error) {
     if (signal.aborted) throw signal.reason
     throw unreachable(line.address, error)
+  }
+}
+
+/** Reads a stream into nothing, to its end or until the signal. */
+export async function dropAll(response: IncomingMessage, signal: AbortSignal): Promise<void> {
+  const onAbort = (): unknown => response.destroy()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    await finished(response.resume()).catch(() => signal.throwIfAborted())
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    response.destroy()
   }
 }
 
