@@ -1,4 +1,4 @@
-import { listOf, objectOf, oneOf, type Reader, type Readers, text, textLike } from './fields.ts'
+import { listOf, objectOf, type Reader, type Readers, text, textLike } from './fields.ts'
 
 /** Fields that the design names and no code acts on yet: their shape is checked, then they are refused with that reason. */
 export function refusedForNow(shape: Reader<unknown>): Reader<never> {

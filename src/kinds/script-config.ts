@@ -1,5 +1,13 @@
-import { checkWake, commonConfig, commonFields, NO_RESOURCES, requireField, resources } from './common-config.ts'
-import { listOf, type Reader, type Readers, readObject } from './fields.ts'
+import {
+  checkWake,
+  commonConfig,
+  commonFields,
+  NO_RESOURCES,
+  requireField,
+  resources,
+  userOrAuto,
+} from './common-config.ts'
+import { listOf, oneOf, type Reader, type Readers, readObject, textLike } from './fields.ts'
 import { checkPorts } from './health-check.ts'
 import { isPlainAbsolute } from './host-paths.ts'
 import type { ScriptConfig } from './kind.ts'

@@ -3,6 +3,7 @@ import type { OwnedObject, RunnerStatus } from '../runners/driver.ts'
 import { endAttempt } from './attempt.ts'
 import { fqnOf } from './names.ts'
 import type { PortLease, ServiceRecord, ServiceRow } from './record.ts'
+import { NO_RESTARTS } from './restart.ts'
 
 /** What is known of a service whose row is lost: what its runner still holds of it. */
 export interface Remains {
@@ -38,6 +39,8 @@ export function remakeRow(remains: Remains, now: string): ServiceRow {
     gated: leases.length > 0,
     requestHmac: '',
     configHmac: '',
+    restart: NO_RESTARTS,
+    leaseUntil: null,
     sealed: null,
   }
   if (status.state === 'exited')
