@@ -53,6 +53,16 @@ export class HiveEnded extends Error {
   }
 }
 
+/** Starts a Hive and signals it after so many milliseconds, wherever it is by then. */
+export async function signalStart(command: HiveCommand, signal: NodeJS.Signals, afterMs: number): Promise<HiveEnd> {
+  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...command.env }
+  const child = spawn(process.execPath, [BIN, 'serve'], { env, stdio: 'ignore' })
+  const ended = once(child, 'exit').then(([code, name]): HiveEnd => ({ code, signal: name }))
+  await delay(afterMs)
+  child.kill(signal)
+  return within(ended, START_LIMIT_MS, 'the end of Hive').finally(() => child.kill('SIGKILL'))
+}
+
 /** Starts a Hive and waits until it listens. @throws HiveEnded */
 export async function startHiveProcess(command: HiveCommand): Promise<HiveProcess> {
   const [file, ...args] = [...(command.wrapper ?? []), process.execPath, ...(command.program ?? [BIN, 'serve'])]

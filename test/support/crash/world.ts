@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test'
 import { createScriptDriver } from '../../../src/runners/script/driver.ts'
 import { RecordingClient } from './client.ts'
 import { removeContainersOf } from './engine-objects.ts'
-import { type HiveCommand, type HiveProcess, startHiveProcess } from './hive-process.ts'
+import { type HiveCommand, type HiveEnd, type HiveProcess, signalStart, startHiveProcess } from './hive-process.ts'
 import { assertInvariants } from './invariants.ts'
 import { type Ledger, newLedger } from './ledger.ts'
 import { killProcessesOf } from './live-processes.ts'
@@ -34,6 +34,8 @@ export interface World {
   readonly env: Readonly<Record<string, string>>
   /** Starts the next Hive. One at a time, unless the test is about that. */
   start(command?: Partial<HiveCommand>): Promise<HiveProcess>
+  /** Starts one, signals it so many milliseconds later whatever it does by then, and waits for its end. */
+  startAndSignal(signal: NodeJS.Signals, afterMs: number): Promise<HiveEnd>
   client(hive: HiveProcess): RecordingClient
   instance(): Promise<string>
   check(hive: HiveProcess): ReturnType<typeof assertInvariants>
@@ -64,6 +66,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       hives.push(hive)
       return hive
     },
+    startAndSignal: (signal, afterMs) => signalStart({ env }, signal, afterMs),
     client: (hive) => new RecordingClient(hive, ledger),
     async check(hive) {
       const bystanders = [() => bystander.exitCode === null && bystander.signalCode === null]
