@@ -159,7 +159,9 @@ class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable {
 
   async cpuMs(handle: RunnerHandle, signal: AbortSignal) {
     const { engine: id, containerId } = readHandle(handle)
-    return (await this.#pool.withId(id, signal)).cpuMs(containerId, signal)
+    const engine = await this.#pool.withId(id, signal)
+    // Without cgroups to account in (rootless on v1) an engine tells 0 for ever.
+    return engine.facts.limits ? engine.cpuMs(containerId, signal) : null
   }
 
   async close() {

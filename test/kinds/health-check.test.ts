@@ -65,6 +65,14 @@ for (const [value, field] of refused) {
   })
 }
 
+test('health_check: a cmd check of a sandboxed script is refused, since it would run outside', () => {
+  const cmd = { type: 'cmd', command: ['x'] }
+  const [problem, ...more] = problemsOf(nativeText({ sandbox: 'bubblewrap', health_check: [{ type: 'tcp' }, cmd] }))
+  assert.deepEqual([problem?.field, more.length], ['health_check', 0])
+  nativeConfig({ sandbox: 'bubblewrap', health_check: { type: 'tcp' } })
+  nativeConfig({ sandbox: 'none', health_check: cmd })
+})
+
 test('health_check: a container’s port must be a declared one, a script’s is Hive’s choice', () => {
   const check = { type: 'tcp', port: 81 }
   for (const fields of [{}, { port: 80 }, { ports: ['80', '9000:8081'] }]) {

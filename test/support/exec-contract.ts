@@ -56,7 +56,8 @@ export function execTests(contract: Contract): void {
     const driver = execOf(bench.driver)
     if (driver === null || !tellsCpu(driver)) return
     const { handle } = await bench.launch('sleep')
-    const before = (await driver.cpuMs(handle, bench.signal)) ?? 0
+    const before = await driver.cpuMs(handle, bench.signal)
+    if (before === null) return
     const over = new AbortController()
     const busy = driver.exec(handle, ['sh', '-c', 'i=0; while [ $i -lt 2000000 ]; do i=$((i+1)); done'], over.signal)
     await until(async () => ((await driver.cpuMs(handle, bench.signal)) ?? 0) - before > 100, 20_000, 'using CPU')
