@@ -35,7 +35,7 @@ export function remakeRow(remains: Remains, now: string): ServiceRow {
     endpoint: status.state === 'running' ? status.endpoint : null,
     leases,
     portMoves: 0,
-    config: { ...(kind?.config ?? fallback), environment: {} },
+    config: neverLaunched(kind?.config ?? fallback),
     gated: leases.length > 0,
     requestHmac: '',
     configHmac: '',
@@ -46,6 +46,11 @@ export function remakeRow(remains: Remains, now: string): ServiceRow {
   if (status.state === 'exited')
     return endAttempt(running, { type: 'exited', exit: status.exit, endedAt: status.endedAt }, now) ?? running
   return status.state === 'missing' ? (endAttempt(running, { type: 'gone' }, now) ?? running) : running
+}
+
+/** What could not be launched again must be neither restarted nor put to sleep. */
+function neverLaunched(config: RunnerConfig): RunnerConfig {
+  return { ...config, environment: {}, restart: { ...config.restart, policy: 'never' }, idleTimeoutMs: null, wake: false }
 }
 
 function recordOf({ runner, object, status, kind }: Remains, leases: readonly PortLease[], now: string): ServiceRecord {
