@@ -24,7 +24,7 @@ import { inspectAttempt, listAttempts, targetOf } from './objects.ts'
 import { removeService, stopAttempt } from './removal.ts'
 import { weakLimits } from './rlimits.ts'
 import { sweepDrafts } from './run-directory.ts'
-import { openWork, startAttempt } from './starting.ts'
+import { startAttempt } from './starting.ts'
 import { sweepUids } from './uids.ts'
 import { waitForEnd } from './waiting.ts'
 
