@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +18,8 @@ export interface FakeEngine {
   readonly open: Set<Socket>
   /** Later rules win. The key is the method and the start of the path, such as `POST /containers/create`. */
   on(key: string, answer: Answer): void
+  /** Answers every call whose line matches with this until mended; `isAfter` = the call has its effect first. */
+  fault(line: RegExp, answer: Answer, isAfter: boolean): Fault
   close(): Promise<void>
 }
 
@@ -26,6 +28,12 @@ export const json =
   (response) => {
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   }
+
+export interface Fault {
+  /** How many calls it has met. */
+  readonly hits: number
+  mend(): void
+}
 
 /** Says nothing, ever. */
 export const silence: Answer = () => {}
@@ -62,6 +70,13 @@ export function fakeContainer(id: string, state: object = {}, labels: object = {
   }
 }
 
+interface OpenFault {
+  readonly line: RegExp
+  readonly answer: Answer
+  readonly isAfter: boolean
+  hits: number
+}
+
 /** A daemon on a unix socket that says what it is told to. It is ended after the test. */
 export async function openFakeEngine(t: TestContext): Promise<FakeEngine> {
   const directory = await mkdtemp(join(tmpdir(), 'hive-engine-'))
@@ -71,6 +86,7 @@ export async function openFakeEngine(t: TestContext): Promise<FakeEngine> {
     ['GET /info', json(200, DOCKER_INFO)],
   ]
   const calls: FakeEngine['calls'] = []
+  const faults = new Set<OpenFault>()
   const open = new Set<Socket>()
   const server = createServer((request, response) => {
     let body = ''
@@ -81,7 +97,11 @@ export async function openFakeEngine(t: TestContext): Promise<FakeEngine> {
       const line = `${request.method} ${request.url}`
       calls.push({ line, body })
       const [, answer = silence] = rules.findLast(([key]) => line.startsWith(key)) ?? []
-      answer(response, request, body)
+      const fault = [...faults].find((each) => each.line.test(line))
+      if (fault === undefined) return answer(response, request, body)
+      fault.hits++
+      if (fault.isAfter) answer(new ServerResponse(request), request, body)
+      fault.answer(response, request, body)
     })
   })
   server.on('connection', (socket) => {
@@ -102,5 +122,15 @@ export async function openFakeEngine(t: TestContext): Promise<FakeEngine> {
     await close()
     await rm(directory, { recursive: true, force: true })
   })
-  return { host: `unix://${path}`, calls, open, on: (key, answer) => void rules.push([key, answer]), close }
+  const fault: FakeEngine['fault'] = (line, answer, isAfter) => {
+    const added: OpenFault = { line, answer, isAfter, hits: 0 }
+    faults.add(added)
+    return {
+      get hits() {
+        return added.hits
+      },
+      mend: () => void faults.delete(added),
+    }
+  }
+  return { host: `unix://${path}`, calls, open, on: (key, answer) => void rules.push([key, answer]), fault, close }
 }

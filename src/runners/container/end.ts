@@ -32,7 +32,7 @@ export async function stopContainer(engine: Engine, id: string, graceMs: number,
 export async function removeContainer(engine: Engine, id: string, signal: AbortSignal): Promise<void> {
   const isRemoved = await answered(() => engine.remove(id, signal))
   if (isRemoved) return
-  // 409: somebody else's removal is under way, or something holds it for a moment.
+  // 409: somebody else's removal is under way, or something holds it for a moment. 404: gone, if that is true.
   const isGone = async (): Promise<boolean> => (await engine.inspect(id, signal)) === null
   const isGoneOrRemoved = async (): Promise<boolean> => (await isGone()) || answered(() => engine.remove(id, signal))
   if (!(await becomesTrue(isGoneOrRemoved, REMOVAL_MS, signal)))
@@ -82,7 +82,7 @@ async function becomesTrue(condition: () => Promise<boolean>, ms: number, signal
 }
 
 /** For calls whose refusal says nothing that could be mended: it is the engine that has a problem. */
-async function answered<T>(call: () => Promise<T>): Promise<T> {
+export async function answered<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call()
   } catch (error) {

@@ -10,6 +10,8 @@ export interface Timeouts {
   readonly callMs: number
   /** Create and start: a storage driver may copy the image, a network may be set up. */
   readonly startMs: number
+  /** How long the engine may take over the grace of a stop. */
+  readonly stopExtraMs: number
   readonly pullStallMs: number
   readonly pullTotalMs: number
 }
@@ -17,14 +19,11 @@ export interface Timeouts {
 export const TIMEOUTS: Timeouts = {
   callMs: 10_000,
   startMs: 60_000,
+  stopExtraMs: 15_000,
   pullStallMs: 60_000,
   pullTotalMs: 3_600_000,
 }
 
-/** How long the engine may take over the grace of a stop. */
-const STOP_EXTRA_MS = 15_000
-/** The code of a command of which the engine knows no more. */
-const GONE_CODE = 255
 /** Statuses of something between us and the engine, or of an engine that is not up yet. */
 const NOT_NOW = new Set([502, 503, 504])
 
@@ -88,7 +87,10 @@ export class Engine {
   async file(id: string, path: string, signal: AbortSignal): Promise<FileMode | null> {
     const request = { method: 'HEAD', path: `/containers/${id}/archive`, query: { path } } as const
     const answer = await this.#call(request, signal, [200, 404])
-    return answer.status === 404 ? null : readMode(answer.headers['x-docker-container-path-stat'])
+    if (answer.status === 404) return null
+    const mode = readMode(answer.headers['x-docker-container-path-stat'])
+    if (mode === null) throw this.#nonsense('a look at a file')
+    return mode
   }
 
   /** @returns false if it ran already. */
@@ -125,7 +127,7 @@ export class Engine {
       path: `/containers/${id}/stop`,
       query: { t: Math.ceil(graceMs / 1_000) },
     } as const
-    await this.#call(request, signal, [200, 204, 304, 404], graceMs + STOP_EXTRA_MS)
+    await this.#call(request, signal, [200, 204, 304, 404], graceMs + this.#timeouts.stopExtraMs)
   }
 
   async kill(id: string, signal: AbortSignal): Promise<void> {
@@ -137,10 +139,10 @@ export class Engine {
     await this.#call({ method: 'POST', path: `/containers/${id}/unpause` }, signal, [200, 204, 404])
   }
 
-  /** Also kills it and removes its anonymous volumes. @returns false if a removal was under way already. */
+  /** Also kills it and removes its anonymous volumes. @returns true if it was done, false if one has to look. */
   async remove(id: string, signal: AbortSignal): Promise<boolean> {
     const request = { method: 'DELETE', path: `/containers/${id}`, query: { force: true, v: true } } as const
-    return (await this.#call(request, signal, [200, 204, 404, 409], this.#timeouts.startMs)).status !== 409
+    return (await this.#call(request, signal, [200, 204, 404, 409], this.#timeouts.startMs)).status === 204
   }
 
   /** @returns false if something still uses it. */
@@ -212,8 +214,9 @@ export class Engine {
     const answer = await ask(this.#line, request, deadlineMs, signal)
     if (ok.includes(answer.status)) return answer
     const refusal = refusalOf(answer)
-    // A fault inside the engine while reading says nothing about the container.
-    const isFault = NOT_NOW.has(answer.status) || (request.method === 'GET' && answer.status >= 500)
+    // A fault while reading says nothing about the container; only a bad question (400) gets no better by waiting.
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    const isFault = NOT_NOW.has(answer.status) || (isRead && answer.status !== 400)
     if (isFault) throw new RunnerUnreachable(`${this.address}: ${refusal.message}`)
     throw refusal
   }
@@ -228,8 +231,13 @@ const GO_DIRECTORY = 2 ** 31
 const GO_LINK = 2 ** 27
 const ANY_EXECUTE = 0o111
 
-function readMode(header: string | string[] | undefined): FileMode {
-  const { mode } = JSON.parse(Buffer.from(String(header), 'base64').toString('utf8')) as { mode?: unknown }
+function readMode(header: string | string[] | undefined): FileMode | null {
+  let mode: unknown
+  try {
+    mode = (JSON.parse(Buffer.from(String(header), 'base64').toString('utf8')) as { mode?: unknown } | null)?.mode
+  } catch {
+    return null
+  }
   const bits = typeof mode === 'number' ? mode : ANY_EXECUTE
   // The permissions of a link are its own, not those of the file it leads to.
   return { isDirectory: (bits & GO_DIRECTORY) !== 0, isExecutable: (bits & (GO_LINK | ANY_EXECUTE)) !== 0 }
