@@ -73,6 +73,7 @@ export default plugin(
 function reconcileRegularly(app: FastifyInstance, { config, clock, log }: ServicesOptions): () => Promise<void> {
   const stop = new AbortController()
   let pass: Promise<void> | null = null
+  let isDue = false
   const run = () => {
     if (pass !== null) return // a slow engine's pass may outlast the beat
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(RECONCILE_DEADLINE_MS)])
@@ -84,10 +85,17 @@ function reconcileRegularly(app: FastifyInstance, { config, clock, log }: Servic
       })
       .finally(() => {
         pass = null
+        if (isDue && !stop.signal.aborted) run()
       })
+    isDue = false
   }
   run()
   const timer = setInterval(run, RECONCILE_EVERY_MS)
+  // What happened in a runner while it was away is not known until it is looked at.
+  app.runners.onReturn(() => {
+    isDue = true
+    run()
+  })
   timer.unref()
   return async () => {
     clearInterval(timer)

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import Docker from 'dockerode'
 import type { ContainerConfig } from '../kinds/kind.ts'
 import { Circuit } from './container/circuit.ts'
-import { removeAll, stopContainer, waitForExit } from './container/end.ts'
+import { answered, removeAll, stopContainer, waitForExit } from './container/end.ts'
 import { type Engine, TIMEOUTS, type Timeouts } from './container/engine.ts'
 import { type EngineAddress, parseEngineAddress } from './container/engine-address.ts'
 import { EngineAgent } from './container/engine-agent.ts'
@@ -117,7 +117,9 @@ class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable {
 
   async wait(handle: RunnerHandle, signal: AbortSignal) {
     const { engine: id, containerId } = readHandle(handle)
-    return waitForExit(await this.#pool.withId(id, signal), containerId, signal)
+    const engine = await this.#pool.withId(id, signal)
+    const hang = this.#pool.hangOf(engine)
+    return waitForExit(engine, containerId, hang === null ? signal : AbortSignal.any([signal, hang]))
   }
 
   async stop(handle: RunnerHandle, graceMs: number, signal: AbortSignal) {
@@ -135,7 +137,7 @@ class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable {
   async list(signal: AbortSignal) {
     const label = `${LABEL.instance}=${this.#instanceId}`
     return this.#pool.fromAll(async (engine) => {
-      const entries = await engine.list(label, signal)
+      const entries = await answered(() => engine.list(label, signal))
       return entries.flatMap((entry) => ownedObject(entry, this.type, engine.facts.id) ?? [])
     }, signal)
   }

@@ -1,18 +1,19 @@
 import type { KindSpec, RunnerType } from '../kinds/kind.ts'
 import type { Availability, KindFacts, RunnerDriver } from './driver.ts'
 
-const PROBE_EVERY_MS = 10_000
+const PROBE_EVERY_MS = 5_000
 const PROBE_DEADLINE_MS = 5_000
 
 export interface RunnerState extends Availability {
   readonly runner: RunnerType
 }
 
-/** All drivers, and what each last said about its runner. Asks again every 10 s; never throws for one that is down. */
+/** All drivers, and what each last said about its runner. Asks again every 5 s; never throws for one that is down. */
 export class RunnerSet {
   readonly drivers: ReadonlyMap<RunnerType, RunnerDriver>
   readonly #states = new Map<RunnerType, RunnerState>()
   readonly #onChange: (state: RunnerState) => void
+  readonly #onReturn = new Set<() => void>()
   readonly #stop = new AbortController()
   #timer: NodeJS.Timeout | null = null
 
@@ -31,6 +32,11 @@ export class RunnerSet {
 
   async refresh(): Promise<void> {
     await Promise.all([...this.drivers.values()].map((driver) => this.#probe(driver)))
+  }
+
+  /** Calls back each time a runner answers again that did not before. */
+  onReturn(listener: () => void): void {
+    this.#onReturn.add(listener)
   }
 
   state(runner: RunnerType): RunnerState {
@@ -58,6 +64,8 @@ export class RunnerSet {
     const answer = await driver.probe(signal).catch((error: unknown) => ({ available: false, reason: String(error) }))
     const state = { runner: driver.type, available: answer.available, reason: answer.reason }
     this.#states.set(driver.type, state)
-    if (before?.available !== state.available) this.#onChange(state)
+    if (before?.available === state.available) return
+    this.#onChange(state)
+    if (before !== undefined && state.available) for (const listener of this.#onReturn) listener()
   }
 }

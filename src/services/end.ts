@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type ExitStatus, type RunnerHandle, RunnerUnreachable } from '../runners/driver.ts'
 import { Backoff } from './backoff.ts'
 import type { ActionContext } from './context.ts'
-import { inspectSurely, say } from './trouble.ts'
+import { ASK_AGAIN_MS, inspectSurely, say } from './trouble.ts'
 
 /** Two denials by the same engine, this far apart, prove a loss (design 5). */
 const PROOF_GAP_MS = 2_000
@@ -17,7 +17,7 @@ export interface End {
 
 /** Waits for the end of a cocoon, on through engine trouble, for adopted ones too. */
 export async function waitForEnd(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<End> {
-  const backoff = new Backoff(500, 30_000)
+  const backoff = new Backoff(500, ASK_AGAIN_MS)
   for (let uncharged = false; ; ) {
     try {
       const exit = await context.driver.wait(handle, signal)

@@ -3,6 +3,8 @@ import { Backoff } from './backoff.ts'
 import type { ActionContext } from './context.ts'
 
 const CODE = 'HIVE_RUNNER_UNAVAILABLE'
+/** Short enough that everything is as it should be within 30 s of the runner's return (F31). */
+export const ASK_AGAIN_MS = 10_000
 
 /**
  * Runs one driver call until the runner answers. While it does not, the record says so under `error` and the state
@@ -15,7 +17,7 @@ export async function persist<Result>(
   call: () => Promise<Result>,
   options: { readonly signal: AbortSignal; readonly deadline?: number | null },
 ): Promise<Result> {
-  const backoff = new Backoff(500, 30_000)
+  const backoff = new Backoff(500, ASK_AGAIN_MS)
   for (;;) {
     try {
       const result = await call()

@@ -45,7 +45,10 @@ export async function openOnPrivateEngine(
 ): Promise<{ readonly engine: PrivateEngine; readonly hive: TestHive }> {
   const engine = await start(type, options)
   try {
-    const env = { [type === 'docker' ? 'HIVE_DOCKER_HOST' : 'HIVE_PODMAN_HOST']: engine.host }
+    // Ports of its own: all engines of the machine publish in the same place.
+    const first = 20_000 + 40 * Math.floor(Math.random() * 240)
+    const address = type === 'docker' ? 'HIVE_DOCKER_HOST' : 'HIVE_PODMAN_HOST'
+    const env = { [address]: engine.host, HIVE_PORT_RANGE: `${first}-${first + 39}` }
     return { engine, hive: await openHive(t, { kinds, env }) }
   } finally {
     t.after(engine.close)

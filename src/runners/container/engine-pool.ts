@@ -3,7 +3,7 @@ import { Engine, type Timeouts } from './engine.ts'
 import type { EngineAddress } from './engine-address.ts'
 import { askFacts, ping } from './engine-facts.ts'
 import type { EngineLine } from './request.ts'
-import { timeLimit } from './time-limit.ts'
+import { type TimeLimit, timeLimit } from './time-limit.ts'
 
 /** An address to try, and what is known of the engine behind it. */
 export interface Candidate {
@@ -19,6 +19,8 @@ interface Known extends Candidate {
   askedAt: number
   /** True once a container of ours was seen on it. */
   isUsed: boolean
+  /** Aborted when it hangs: what waits for it without a deadline would wait for ever. */
+  hang: AbortController
 }
 
 /** A denial counts from the engine that was proven to be the same this short a time ago. */
@@ -49,7 +51,7 @@ export class EnginePool {
       askedAt: never,
       isUsed: false,
     }
-    this.#known = candidates.map((candidate) => ({ ...candidate, ...unknown }))
+    this.#known = candidates.map((candidate) => ({ ...candidate, ...unknown, hang: new AbortController() }))
     this.#timeouts = timeouts
   }
 
@@ -64,14 +66,17 @@ export class EnginePool {
   async probe(signal: AbortSignal): Promise<Availability> {
     const limit = timeLimit(signal, PROBE_MS)
     try {
-      await Promise.all(this.#asked().map((known) => this.#ask(known, limit.signal)))
-    } catch (error) {
-      if (!limit.isOver()) throw error
+      await Promise.all(this.#asked().map((known) => this.#askInTime(known, limit)))
     } finally {
       limit.release()
     }
     this.#chosen ??= this.#known.find(({ fault }) => fault === null) ?? null
     return this.availability
+  }
+
+  /** Aborts when the engine hangs, with the RunnerUnreachable to throw; null = it is another engine by now. */
+  hangOf(engine: Engine): AbortSignal | null {
+    return this.#known.find((known) => known.engine === engine)?.hang.signal ?? null
   }
 
   /** The engine for new containers. @throws RunnerUnreachable  none answers. */
@@ -135,6 +140,17 @@ export class EnginePool {
     const before = performance.now() - olderThanMs
     const due = this.#known.filter(({ engine, askedAt }) => engine === null && askedAt <= before)
     await Promise.all(due.map((known) => this.#ask(known, signal)))
+  }
+
+  async #askInTime(known: Known, limit: TimeLimit): Promise<void> {
+    try {
+      await this.#ask(known, limit.signal)
+    } catch (error) {
+      if (!limit.isOver()) throw error
+      known.line.circuit.timedOut()
+      known.hang.abort(new RunnerUnreachable(`${known.address.text}: it does not answer any more`))
+      known.hang = new AbortController()
+    }
   }
 
   async #ask(known: Known, signal: AbortSignal): Promise<void> {
