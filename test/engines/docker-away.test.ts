@@ -5,7 +5,7 @@ import { until } from '../support/deadline.ts'
 import { engineRequest } from '../support/engine-request.ts'
 import { TEST_IMAGES } from '../support/engines.ts'
 import type { TestHive } from '../support/hive.ts'
-import { openOnPrivateEngine, type PrivateEngine, privateEngineSkip } from '../support/private-engine.ts'
+import { longSkip, openOnPrivateEngine, type PrivateEngine, privateEngineSkip } from '../support/private-engine.ts'
 
 /** Everything is as it should be at the latest this long after the engine is back. */
 const CONVERGED_MS = 30_000
@@ -79,7 +79,9 @@ describe('dockerd goes away and comes back', { skip: privateEngineSkip('docker')
   })
 
   for (const signal of ['SIGTERM', 'SIGKILL'] as const)
-    it(`F31: without live restore ${signal} ends the cocoon, and its end is told, not a loss`, async (t) => {
+    it(`F31: without live restore ${signal} ends the cocoon, and its end is told, not a loss`, {
+      skip: signal === 'SIGKILL' && longSkip('docker'),
+    }, async (t) => {
       const { engine, hive } = await openBoth(t)
       const { container_id } = await hive.spawn({ kind: 'web', name: 'a' })
       await engine.signal(signal)
@@ -102,7 +104,7 @@ describe('dockerd goes away and comes back', { skip: privateEngineSkip('docker')
       assert.equal(await visit(hive, 'a'), 200)
     })
 
-  it('what is lost by proof and then reappears is removed, never adopted', async (t) => {
+  it('what is lost by proof and then reappears is removed, never adopted', { skip: longSkip('docker') }, async (t) => {
     const { engine, hive } = await openBoth(t, ['--live-restore'])
     const { container_id } = await hive.spawn({ kind: 'web', name: 'a' })
     await engineRequest(engine.host, 'POST', `/containers/${container_id}/pause`)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { createContainerDriver } from '../../src/runners/container.ts'
+import { ALL, randomFrom, SEED, sample } from '../support/crash/seed.ts'
 import { until } from '../support/deadline.ts'
 import { keepContainers } from '../support/engine-store.ts'
 import { type Answer, breakOff, json, openFakeEngine, silence } from '../support/fake-engine.ts'
@@ -78,9 +79,18 @@ async function openBoth(t: TestContext) {
   return { engine, store, hive }
 }
 
-describe('an engine with a fault in one call', { concurrency: 7, timeout: 110_000 }, () => {
+const SAMPLES = 4
+const titles = Object.keys(FAULTS)
+const drawn = new Set(sample(randomFrom(SEED), SAMPLES, titles.length).map((number) => titles[number - 1]))
+
+describe(`an engine with a fault in one call (${ALL ? 'all' : `sample of seed ${SEED}`})`, {
+  concurrency: 7,
+  timeout: 110_000,
+}, () => {
   for (const [title, { answer, after }] of Object.entries(FAULTS)) {
-    it(`F34, F35: ${title}: nothing is doubled, lost or left, and all goes on when it is mended`, async (t) => {
+    it(`F34, F35: ${title}: nothing is doubled, lost or left, and all goes on when it is mended`, {
+      skip: !ALL && !drawn.has(title) && 'not drawn: npm run test:crash',
+    }, async (t) => {
       const { engine, store, hive } = await openBoth(t)
       const record = async (name: string) => (await hive.call('GET', `/services/${name}`)).body
       // Many Hives that start at once may be too slow for the first question.

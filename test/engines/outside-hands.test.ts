@@ -5,7 +5,7 @@ import { until } from '../support/deadline.ts'
 import { engineRequest } from '../support/engine-request.ts'
 import { TEST_IMAGES } from '../support/engines.ts'
 import type { TestHive } from '../support/hive.ts'
-import { openOnPrivateEngine, privateEngineSkip } from '../support/private-engine.ts'
+import { longSkip, openOnPrivateEngine, privateEngineSkip } from '../support/private-engine.ts'
 
 const NOTICED_MS = 5_000
 const CONVERGED_MS = 30_000
@@ -20,7 +20,9 @@ const isUp = async (hive: TestHive) => (await hive.call('GET', '/kinds/web')).bo
 
 for (const type of ['docker', 'podman'] as const)
   describe(`${type} in the hands of others`, { skip: privateEngineSkip(type), timeout: 110_000 }, () => {
-    it('F36: what is stopped, renamed, paused or removed outside Hive is noticed and not undone', async (t) => {
+    it('F36: what is stopped, renamed, paused or removed outside Hive is noticed and not undone', {
+      skip: type === 'podman' && longSkip(type),
+    }, async (t) => {
       const { engine, hive } = await openOnPrivateEngine(t, type, { kinds: kindsOf(type) })
       for (const name of ['stopped', 'renamed', 'removed']) await hive.spawn({ kind: 'web', name })
       const act = async (name: string, verb: string) => {
@@ -56,7 +58,9 @@ for (const type of ['docker', 'podman'] as const)
       assert.deepEqual(body, [])
     })
 
-    it('F33: its socket removed, replaced by a file, its service killed: said with the reason, and taken up again', async (t) => {
+    it('F33: its socket removed, replaced by a file, its service killed: said with the reason, and taken up again', {
+      skip: type === 'docker' && longSkip(type),
+    }, async (t) => {
       const { engine, hive } = await openOnPrivateEngine(t, type, {
         kinds: kindsOf(type),
         options: type === 'docker' ? ['--live-restore', '--userland-proxy=false'] : [],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { Circuit } from '../../src/runners/container/circuit.ts'
+import type { Timeouts } from '../../src/runners/container/engine.ts'
 import { makeHandle } from '../../src/runners/container/handle.ts'
 import { createContainerDriver } from '../../src/runners/container.ts'
 import { LaunchRefused, type RunnerDriver, RunnerUnreachable } from '../../src/runners/driver.ts'
@@ -20,9 +21,9 @@ const ID = 'a'.repeat(64)
 const ENGINE = 'docker:FAKE@/fake'
 const HANDLE = makeHandle('docker', { engine: ENGINE, containerId: ID, name: 'box', startedAt: null, volumes: [] })
 const CALL_MS = 150
+const SHORT = { callMs: CALL_MS, startMs: CALL_MS }
 
-function driverOn(t: TestContext, { host }: FakeEngine): RunnerDriver {
-  const timeouts = { callMs: CALL_MS, startMs: CALL_MS }
+function driverOn(t: TestContext, { host }: FakeEngine, timeouts: Partial<Timeouts> = SHORT): RunnerDriver {
   const base = { type: 'docker', instanceId: 'fakeinstance', registryAuthFile: null, home: null } as const
   const driver = createContainerDriver({ ...base, hosts: [host], timeouts })
   t.after(() => driver.close())
@@ -82,6 +83,32 @@ describe('an engine that answers badly', () => {
     const { engine, driver, signal } = await open(t)
     engine.on(`POST /containers/${ID}/wait`, (response) => response.writeHead(200).end())
     await assert.rejects(within(driver.wait(HANDLE, signal), 5_000, 'wait'), RunnerUnreachable)
+  })
+
+  it('F35: a removal that answers 404 for what is still there has not removed it', async (t) => {
+    const { engine, driver, signal } = await open(t)
+    engine.on('GET /containers/', json(200, fakeContainer(ID)))
+    let asked = 0
+    engine.on('DELETE /containers/', (response, request, body) => {
+      asked++
+      if (asked === 2) engine.on('GET /containers/', json(404, { message: 'No such container' }))
+      json(asked === 1 ? 404 : 204, { message: 'page not found' })(response, request, body)
+    })
+    await within(driver.remove(HANDLE, { volumes: false }, signal), 5_000, 'remove')
+    assert.equal(asked, 2)
+  })
+
+  it('F32: a wait is broken off when the engine hangs, for it would tell nothing any more', async (t) => {
+    const { engine, signal } = await open(t)
+    const driver = driverOn(t, engine, {})
+    await driver.probe(signal)
+    engine.on('POST /containers/', silence)
+    const waiting = driver.wait(HANDLE, signal)
+    waiting.catch(() => {})
+    await until(() => engine.open.size === 1, 5_000, 'the wait is open')
+    engine.on('HEAD /_ping', silence)
+    assert.equal((await driver.probe(signal)).available, false)
+    await assert.rejects(within(waiting, 5_000, 'wait'), RunnerUnreachable)
   })
 
   it('an aborted wait lets go of its connection', async (t) => {

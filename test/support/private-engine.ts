@@ -5,6 +5,7 @@ import { mkdtemp, readFile } from 'node:fs/promises'
 import { type IncomingMessage, request } from 'node:http'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
+import { ALL } from './crash/seed.ts'
 import { until } from './deadline.ts'
 import { engineRequest } from './engine-request.ts'
 import { engineOrSkip, TEST_IMAGES } from './engines.ts'
@@ -121,3 +122,7 @@ async function copyImage(type: 'docker' | 'podman', host: string): Promise<void>
   const image = await engineRequest(host, 'GET', `/images/${TEST_IMAGES.httpd}/json`)
   if (image.status !== 200) throw new Error(`the image was not loaded: ${JSON.stringify(image.body)}`)
 }
+
+/** For `skip`: the long ones run under `npm run test:crash` only. */
+export const longSkip = (type: 'docker' | 'podman'): string | false =>
+  privateEngineSkip(type) || (ALL ? false : 'one of the long ones: npm run test:crash')
