@@ -50,7 +50,13 @@ export function remakeRow(remains: Remains, now: string): ServiceRow {
 
 /** What could not be launched again must be neither restarted nor put to sleep. */
 function neverLaunched(config: RunnerConfig): RunnerConfig {
-  return { ...config, environment: {}, restart: { ...config.restart, policy: 'never' }, idleTimeoutMs: null, wake: false }
+  return {
+    ...config,
+    environment: {},
+    restart: { ...config.restart, policy: 'never' },
+    idleTimeoutMs: null,
+    wake: false,
+  }
 }
 
 function recordOf({ runner, object, status, kind }: Remains, leases: readonly PortLease[], now: string): ServiceRecord {

@@ -24,6 +24,8 @@ export const TIMEOUTS: Timeouts = {
   pullTotalMs: 3_600_000,
 }
 
+/** The code of a command of which the engine knows no more. */
+const GONE_CODE = 255
 /** Statuses of something between us and the engine, or of an engine that is not up yet. */
 const NOT_NOW = new Set([502, 503, 504])
 

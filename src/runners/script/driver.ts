@@ -13,7 +13,7 @@ import {
   RunnerUnreachable,
 } from '../driver.ts'
 import { closeCgroupParent } from './cgroup.ts'
-import { checkAndClaim, checkLaunch, scriptConfig } from './checks.ts'
+import { checkLaunch, scriptConfig } from './checks.ts'
 import { cageOf, workerRuns } from './containment.ts'
 import { cpuMs } from './cpu.ts'
 import { execInCocoon } from './exec.ts'
@@ -89,9 +89,7 @@ async function prepare(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal):
   checkLaunch(scriptConfig(spec), host)
   const roots = makeRoots(host)
   if (!roots.available) throw new RunnerUnreachable(roots.reason ?? 'The state directory cannot be written')
-  const checked = await checkAndClaim(spec, host)
-  const work = await openWork(host, spec, checked)
-  await work.close()
+  // The working directory and the uid are made by the start: a service that never gets there leaves nothing behind.
   return { exposed: [], pullMs: null }
 }
 
