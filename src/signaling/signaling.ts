@@ -16,7 +16,7 @@ import { Ledger } from './ledger.ts'
 import { Outbox } from './outbox.ts'
 import { readRequest } from './request.ts'
 import { signHiveId } from './signature.ts'
-import type { SignalingState, SignalingStatus } from './status.ts'
+import { SIGNALING_OFF, type SignalingState, type SignalingStatus } from './status.ts'
 import { TerminateTargets } from './targets.ts'
 import { type SignalingTimings, TIMINGS } from './timings.ts'
 
@@ -53,7 +53,7 @@ export class Signaling {
   readonly #client: SignalingClient
   readonly #faults: FaultLog
   readonly #listeners = new Set<Listener>()
-  #state: Pick<SignalingStatus, 'state' | 'generation' | 'since'>
+  #state: Pick<SignalingStatus, 'state' | 'generation' | 'since'> = SIGNALING_OFF
   #kindsTimer: NodeJS.Timeout | null = null
   #registeredKinds = ''
   #isClosed = false
@@ -62,7 +62,6 @@ export class Signaling {
     const { view, documents, vault, clock, log, supervisor, maxCocoons } = parts
     this.#parts = parts
     this.#timings = { ...TIMINGS, ...parts.timings }
-    this.#state = { state: 'off', generation: null, since: clock.now().toISOString() }
     this.#faults = new FaultLog(log)
     this.#ledger = new Ledger({ documents, vault, now: () => clock.now() })
     this.#outbox = new Outbox(this.#ledger, log)
