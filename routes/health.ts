@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { SIGNALING_OFF, SIGNALING_STATES } from '../src/signaling/status.ts'
+import { SIGNALING_OFF, SIGNALING_STATES, type SignalingState } from '../src/signaling/status.ts'
 
 const Live = Type.Object({ status: Type.Literal('alive') })
 const Ready = Type.Object({
@@ -8,7 +8,7 @@ const Ready = Type.Object({
   table: Type.Boolean({ description: 'The service table can be written.' }),
   signaling: Type.Object(
     {
-      state: Type.Union(SIGNALING_STATES.map((state) => Type.Literal(state))),
+      state: Type.Unsafe<SignalingState>(Type.Union(SIGNALING_STATES.map((state) => Type.Literal(state)))),
       generation: Type.Union([Type.Literal(1), Type.Literal(2), Type.Null()], {
         description: 'Of the protocol, spoken or tried.',
       }),

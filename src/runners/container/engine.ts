@@ -149,6 +149,12 @@ export class Engine {
     return (await this.#call(request, signal, [200, 204, 404, 409])).status !== 409
   }
 
+  /** A network as the engine describes it; null if there is none of this name. */
+  async network(name: string, signal: AbortSignal): Promise<unknown> {
+    const answer = await this.#call({ method: 'GET', path: `/networks/${name}` }, signal, [200, 404])
+    return answer.status === 404 ? null : answer.body
+  }
+
   /** All containers with this label, running or not, as the engine lists them. */
   async list(label: string, signal: AbortSignal): Promise<readonly unknown[]> {
     const request = {
