@@ -2,7 +2,15 @@ import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { commit, prove, type TableFailure } from './table-commit.ts'
-import { describe, openTable, type RefusalReason, type StoredDocument, type StoredRow, takeLock, WRITE_ROW } from './table-file.ts'
+import {
+  describe,
+  openTable,
+  type RefusalReason,
+  type StoredDocument,
+  type StoredRow,
+  takeLock,
+  WRITE_ROW,
+} from './table-file.ts'
 
 /**
  * The one thread that touches the service table. Writes that arrive together share one transaction and one fsync
@@ -12,7 +20,12 @@ import { describe, openTable, type RefusalReason, type StoredDocument, type Stor
 export type TableRequest =
   | { readonly call: number; readonly op: 'write'; readonly row: StoredRow }
   | { readonly call: number; readonly op: 'purge'; readonly id: string }
-  | { readonly call: number; readonly op: 'putDocument'; readonly collection: string; readonly document: StoredDocument }
+  | {
+      readonly call: number
+      readonly op: 'putDocument'
+      readonly collection: string
+      readonly document: StoredDocument
+    }
   | { readonly call: number; readonly op: 'dropDocument'; readonly collection: string; readonly key: string }
   | { readonly call: number; readonly op: 'documents'; readonly collection: string }
   | { readonly call: number; readonly op: 'load' }

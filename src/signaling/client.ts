@@ -99,7 +99,9 @@ export class SignalingClient {
     const { url, log, onState, timings } = this.#parts
     const isShort = end.registeredMs !== null && end.registeredMs < timings.stableMs
     const server = shownUrl(url)
-    log.warn({ server, reason: end.reason, retry_ms: Math.round(waitMs) }, 'signaling: not connected')
+    const fields = { server, reason: end.reason, retry_ms: Math.round(waitMs) }
+    if (waitMs === 0) log.info(fields, 'signaling: trying the other generation of the protocol')
+    else log.warn(fields, 'signaling: not connected')
     if (isShort && this.#failures > 2)
       log.warn(
         { server, hive_id: this.#parts.hiveId },

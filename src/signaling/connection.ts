@@ -173,8 +173,14 @@ export class Connection {
     // Its answer to our close frame comes behind everything we sent before.
     if (this.#closing && code === CLOSE_GOING_AWAY) this.#heartbeat.answeredAll()
     this.#heartbeat.stop()
-    const reason = this.#reason ?? `closed by the server: ${code}${said === '' ? '' : ` ${shown(said)}`}`
+    const reason = this.#reason ?? closeReason(code, said)
     const registeredMs = this.#registeredAt === null ? null : performance.now() - this.#registeredAt
     this.#end.resolve({ registeredMs, reason, isOtherGeneration: this.#isOtherGeneration })
   }
+}
+
+/** 1005 and 1006 stand for a close frame without a code, and for none at all (RFC 6455 §7.4.1). */
+function closeReason(code: number, said: string): string {
+  if (code === 1006) return 'the connection broke'
+  return `closed by the server: ${code}${said === '' ? '' : ` ${shown(said)}`}`
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
-import { WebSocket } from 'ws'
+import { WebSocket, WebSocketServer } from 'ws'
 import { Secret } from '../../src/secret.ts'
 import type { Generation } from '../../src/signaling/dialect.ts'
 import {
@@ -38,12 +39,24 @@ export async function openServer(t: TestContext, options: Partial<SignalingServe
   return Object.defineProperty(server, 'lines', { value: lines }) as TestServer
 }
 
+/** A range of its own, since every Hive begins at the first port of its range and a busy machine has many of them. */
+export function ownPortRange(): string {
+  const first = 20_000 + 100 * Math.floor(Math.random() * 100)
+  return `${first}-${first + 99}`
+}
+
 /** A Hive that is given a signaling server. */
 export function openSignalingHive(t: TestContext, url: string, options: HiveOptions = {}): Promise<TestHive> {
   return openHive(t, {
     signalingTimings: QUICK,
     ...options,
-    env: { SIGNALING_SERVER_URL: url, HIVE_SECRET: SECRET, HIVE_ID: 'hive-1', ...options.env },
+    env: {
+      SIGNALING_SERVER_URL: url,
+      HIVE_SECRET: SECRET,
+      HIVE_ID: 'hive-1',
+      HIVE_PORT_RANGE: ownPortRange(),
+      ...options.env,
+    },
   })
 }
 
@@ -91,4 +104,56 @@ export const WORDS: Readonly<Record<Generation, Readonly<Record<'spawn' | 'termi
 
 export function resultOf(type: string, requestId: string): (message: Received) => boolean {
   return (message) => message['type'] === `${type}_result` && message['request_id'] === requestId
+}
+
+/** A server that says only what a test tells it to. */
+export interface RawServer {
+  readonly url: string
+  /** What the clients have sent so far, parsed where it is JSON. */
+  readonly received: readonly Received[]
+  readonly clients: ReadonlySet<WebSocket>
+  /** How many connections there have been. */
+  readonly connections: number
+}
+
+export async function openRawServer(
+  t: TestContext,
+  onMessage: (message: Received, client: WebSocket) => void,
+  onConnection: (client: WebSocket, url: string) => void = () => {},
+): Promise<RawServer> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', path: '/ws' })
+  const received: Received[] = []
+  let connections = 0
+  server.on('connection', (client, request) => {
+    connections += 1
+    client.on('error', () => undefined)
+    client.on('message', (data) => {
+      const message = JSON.parse(String(data)) as Received
+      received.push(message)
+      onMessage(message, client)
+    })
+    onConnection(client, request.url ?? '')
+  })
+  await once(server, 'listening')
+  t.after(() => {
+    for (const client of server.clients) client.terminate()
+    server.close()
+  })
+  return {
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws`,
+    received,
+    clients: server.clients,
+    get connections() {
+      return connections
+    },
+  }
+}
+
+export function tell(client: WebSocket, message: Received): void {
+  client.send(JSON.stringify(message))
+}
+
+/** Confirms every registration of generation 1. */
+export function confirm(message: Received, client: WebSocket): void {
+  if (message['type'] === 'register_hive') tell(client, { type: 'hive_registered', hive_id: message['hive_id'] })
 }
