@@ -4,7 +4,7 @@
 // socket closes, its work is over and it ends with code 0. On TERM it deregisters first.
 
 const CONFIRM_MS = 10_000
-const GOODBYE_MS = 300
+const GOODBYE_MS = 200
 const VERSION = '1.0.0'
 
 /**

@@ -16,7 +16,7 @@ import { acceptWebSocket, closeWebSocket } from './websocket.mjs'
 
 const BODY_LIMIT_BYTES = 1024 * 1024
 const SSE_INTERVAL_MS = 500
-const END_AFTER_MS = 800
+const END_AFTER_MS = 700
 
 const routes = {
   '/': (_request, response) => send(response, 200, 'text/html; charset=utf-8', page(whoAmI())),
