@@ -4,6 +4,7 @@ import plugin from 'fastify-plugin'
 import type { Logger } from 'pino'
 import { acceptsEnvironment } from '../src/kinds/accept.ts'
 import { checkRequestIdForConfig, needsPort, resolveForAttempt } from '../src/kinds/attempt.ts'
+import { Relays } from '../src/relay/relays.ts'
 import type { Clock } from '../src/services/context.ts'
 import { PortPool } from '../src/services/ports.ts'
 import { reconcile } from '../src/services/reconcile.ts'
@@ -13,6 +14,7 @@ import type { ServiceTable } from '../src/services/table.ts'
 import { createVault } from '../src/services/vault.ts'
 import { ServiceView } from '../src/services/view.ts'
 import type { HiveConfig } from '../src/settings.ts'
+import { loopbackTarget, signalingReach } from '../src/signaling/reach.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -38,6 +40,7 @@ export default plugin(
   async (app: FastifyInstance, options: ServicesOptions) => {
     const { config, table, clock } = options
     const view = new ServiceView()
+    const relays = await openRelays(options)
     const supervisor = new Supervisor({
       table,
       view,
@@ -48,6 +51,7 @@ export default plugin(
       clock,
       log: options.log,
       signalingUrl: config.signalingUrl,
+      reachSignaling: signalingReach(config.signalingUrl, relays),
       fillPlaceholders: resolveForAttempt,
       usesPort: needsPort,
       kinds: app.kinds,
@@ -63,11 +67,20 @@ export default plugin(
     app.addHook('onClose', async () => {
       await stop()
       await supervisor.close()
+      await relays.close()
       await table.close()
     })
   },
   { name: 'services', dependencies: ['kinds', 'runners'] },
 )
+
+/** Relays that containers of an earlier Hive may still use are open again before anything is adopted. */
+async function openRelays({ config, table, log }: ServicesOptions): Promise<Relays> {
+  const relays = new Relays(table, log)
+  const target = config.signalingUrl === null ? null : loopbackTarget(config.signalingUrl)
+  await relays.restore(({ host, port }) => host === target?.host && port === target.port)
+  return relays
+}
 
 /** @returns the function that ends the passes and waits for the one under way. */
 function reconcileRegularly(app: FastifyInstance, { config, clock, log }: ServicesOptions): () => Promise<void> {

@@ -11,6 +11,7 @@ import problemDetails, { answerFrameworkError } from '../plugins/problem-details
 import proxy from '../plugins/proxy.ts'
 import runners from '../plugins/runners.ts'
 import services from '../plugins/services.ts'
+import signaling from '../plugins/signaling.ts'
 import strictJson from '../plugins/strict-json.ts'
 import waits from '../plugins/waits.ts'
 import changeRoutes from '../routes/changes.ts'
@@ -28,6 +29,7 @@ import type { Clock } from './services/context.ts'
 import type { StateDirectory } from './services/state-directory.ts'
 import type { ServiceTable } from './services/table.ts'
 import type { HiveConfig } from './settings.ts'
+import type { SignalingTimings } from './signaling/timings.ts'
 
 export interface AppParts {
   readonly config: HiveConfig
@@ -37,6 +39,8 @@ export interface AppParts {
   readonly version: string
   readonly clock?: Clock
   readonly drivers?: readonly RunnerDriver[]
+  /** Tests bring shorter ones. */
+  readonly signalingTimings?: Partial<SignalingTimings>
 }
 
 /** Puts Hive together, in order: the table of contents. Does not listen. */
@@ -61,6 +65,14 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(metrics)
   await app.register(runners, { config, instanceId: state.instanceId, drivers: parts.drivers })
   await app.register(services, { config, table, masterKey: state.masterKey, clock, log })
+  await app.register(signaling, {
+    config,
+    version,
+    masterKey: state.masterKey,
+    clock,
+    log,
+    timings: parts.signalingTimings,
+  })
   await app.register(waits)
   await app.register(openapi, { version })
   await app.register(proxy, { config, routes: app.services, verifyToken: app.verifyToken, token: state.token })

@@ -24,6 +24,8 @@ export interface HiveConfig {
   readonly hiveId: string
   readonly hiveSecret: Secret | null
   readonly signalingUrl: string | null
+  /** Generation of the signaling protocol; null = found out (`HIVE_SIGNALING_PROTOCOL=auto`). */
+  readonly signalingProtocol: 1 | 2 | null
   /** Engine addresses (`unix:///…`, `tcp://…`, `http://…`) in the order to try; the first that answers is used. */
   readonly dockerHosts: readonly string[]
   readonly podmanHosts: readonly string[]

@@ -8,13 +8,15 @@
 //   /exit?code=n ends with that code     /health 200 as long as it runs
 //
 // It listens on 127.0.0.1:$PORT, ends within a second of TERM, and never shows its environment beyond name and kind.
+// With SIGNALING_SERVER_URL and COCOON_SETUP_TOKEN it also registers with that server (see signaling.mjs).
 import { createServer } from 'node:http'
 import { page } from './page.mjs'
+import { joinSignaling } from './signaling.mjs'
 import { acceptWebSocket, closeWebSocket } from './websocket.mjs'
 
 const BODY_LIMIT_BYTES = 1024 * 1024
 const SSE_INTERVAL_MS = 500
-const END_AFTER_MS = 800
+const END_AFTER_MS = 700
 
 const routes = {
   '/': (_request, response) => send(response, 200, 'text/html; charset=utf-8', page(whoAmI())),
@@ -62,11 +64,26 @@ function main() {
     process.exit(1)
   })
   server.on('listening', () => console.log(`${whoAmI().name} listens on 127.0.0.1:${port}`))
-  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => endGracefully(server, signal))
+  const signaling = startSignaling()
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => endGracefully(server, signaling, signal))
 }
 
-function endGracefully(server, signal) {
+function startSignaling() {
+  const { SIGNALING_SERVER_URL: url, COCOON_SETUP_TOKEN: setupToken, COCOON_SECRET: secret } = process.env
+  if (!url || !setupToken || !secret) return null
+  if (typeof WebSocket === 'undefined') {
+    console.error('This Node has no WebSocket client (it takes 22 or later): not registering for signaling')
+    return null
+  }
+  return joinSignaling({ url, setupToken, secret, name: whoAmI().name }, (code, why) => {
+    console.log(`${why}: ending with ${code}`)
+    process.exit(code)
+  })
+}
+
+async function endGracefully(server, signaling, signal) {
   console.log(`${signal}: ending`)
+  await signaling?.goodbye()
   server.close(() => process.exit(0))
   for (const end of open) end()
   // Connections become idle as their last answer ends.

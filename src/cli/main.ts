@@ -8,11 +8,24 @@ import { open } from './commands/open.ts'
 import { orphans } from './commands/orphans.ts'
 import { serve } from './commands/serve.ts'
 import { show } from './commands/show.ts'
+import { signalingServer } from './commands/signaling-server.ts'
 import { spawn } from './commands/spawn.ts'
 import { EXIT, reportFailure, usage } from './failure.ts'
 import type { CliIo, Environment } from './io.ts'
 
-const COMMANDS: readonly Command[] = [serve, spawn, list, kinds, show, open, ...change, orphans, doctor, ...later]
+const COMMANDS: readonly Command[] = [
+  serve,
+  spawn,
+  list,
+  kinds,
+  show,
+  open,
+  ...change,
+  orphans,
+  doctor,
+  signalingServer,
+  ...later,
+]
 
 /**
  * Runs one command line.
@@ -66,7 +79,7 @@ function asksJson(argv: readonly string[]): boolean {
 
 function overview(): string {
   const rows = COMMANDS.filter((command) => !later.includes(command)).map(
-    ({ name, summary }) => `  ${name.padEnd(9)}${summary}\n`,
+    ({ name, summary }) => `  ${name.padEnd(18)}${summary}\n`,
   )
   return `hive: spawns cocoons by kind, keeps them alive and serves each under its own address.
 

@@ -1,6 +1,6 @@
 import type { HiveConfig } from '../settings.ts'
 import type { Environment, SettingSource } from './notes.ts'
-import { absolutePath, key, plainPath, secret, textBy, webSocketUrl } from './readers.ts'
+import { absolutePath, key, oneOf, plainPath, secret, textBy, webSocketUrl } from './readers.ts'
 
 /** What the settings depend on beside the environment. */
 export interface HostFacts {
@@ -12,7 +12,14 @@ export interface HostFacts {
 
 type Identity = Pick<
   HiveConfig,
-  'stateDir' | 'masterKey' | 'hiveId' | 'hiveSecret' | 'signalingUrl' | 'registryAuthFile' | 'hostEnvironment'
+  | 'stateDir'
+  | 'masterKey'
+  | 'hiveId'
+  | 'hiveSecret'
+  | 'signalingUrl'
+  | 'signalingProtocol'
+  | 'registryAuthFile'
+  | 'hostEnvironment'
 >
 
 /** Settings of who this Hive is, and where it keeps what it knows. */
@@ -23,10 +30,13 @@ export function readIdentity(source: SettingSource, facts: HostFacts): Identity 
     hiveId: source.read('HIVE_ID', hiveId, facts.hostname),
     hiveSecret: source.read('HIVE_SECRET', secret(1), null),
     signalingUrl: source.read('SIGNALING_SERVER_URL', webSocketUrl, null),
+    signalingProtocol: PROTOCOLS[source.read('HIVE_SIGNALING_PROTOCOL', oneOf('auto', '1', '2'), 'auto')],
     registryAuthFile: source.read('HIVE_REGISTRY_AUTH_FILE', absolutePath, null),
     hostEnvironment: hostEnvironment(source.env),
   }
 }
+
+const PROTOCOLS = { auto: null, '1': 1, '2': 2 } as const
 
 const hiveId = textBy(
   (text) => (/^[\x21-\x7e]{1,128}$/.test(text) ? text : null),
@@ -50,7 +60,5 @@ export function notActedOn({ hiveSecret, signalingUrl }: Identity): readonly str
   const lines: string[] = []
   if (hiveSecret !== null && signalingUrl === null)
     lines.push('HIVE_SECRET has no effect without SIGNALING_SERVER_URL.')
-  if (hiveSecret !== null && signalingUrl !== null)
-    lines.push('This version of Hive does not connect to SIGNALING_SERVER_URL itself yet; cocoons are given the URL.')
   return lines
 }

@@ -9,6 +9,7 @@ import { EngineAgent } from './container/engine-agent.ts'
 import { type Candidate, EnginePool } from './container/engine-pool.ts'
 import { ContainerExec } from './container/exec.ts'
 import { readHandle } from './container/handle.ts'
+import { hostAccess } from './container/host-access.ts'
 import { ownHardLimits } from './container/host-limits.ts'
 import { ImageStore } from './container/image-store.ts'
 import { LABEL } from './container/labels.ts'
@@ -20,6 +21,8 @@ import { type Dial, EngineRefusal } from './container/request.ts'
 import {
   type CpuCapable,
   type ExecCapable,
+  type HostAccess,
+  type HostReachable,
   type LaunchSpec,
   type RunnerDriver,
   type RunnerHandle,
@@ -48,7 +51,7 @@ export function createContainerDriver(options: ContainerDriverOptions): RunnerDr
   return new ContainerDriver(options)
 }
 
-class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable {
+class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable, HostReachable {
   readonly type: 'docker' | 'podman'
   readonly #instanceId: string
   readonly #warn: (message: string) => void
@@ -166,12 +169,16 @@ class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable {
     return engine.facts.limits ? engine.cpuMs(containerId, signal) : null
   }
 
+  async hostAccess(handle: RunnerHandle | null, signal: AbortSignal): Promise<HostAccess> {
+    return hostAccess(await this.#engineFor({ handle }, signal), signal)
+  }
+
   async close() {
     this.#images.close()
     for (const agent of this.#agents) agent.destroy()
   }
 
-  #engineFor({ handle }: LaunchSpec, signal: AbortSignal): Promise<Engine> {
+  #engineFor({ handle }: Pick<LaunchSpec, 'handle'>, signal: AbortSignal): Promise<Engine> {
     signal.throwIfAborted()
     return handle === null ? this.#pool.forNew(signal) : this.#pool.withId(readHandle(handle).engine, signal)
   }

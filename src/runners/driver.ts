@@ -119,6 +119,24 @@ export interface Availability {
   readonly reason: string | null
 }
 
+/** How the cocoons of a runner reach programs on the machine that Hive runs on. */
+export type HostAccess =
+  /** At an address of this machine that is theirs: they are in `subnets` (CIDR). */
+  | { readonly type: 'gateway'; readonly address: string; readonly subnets: readonly string[] }
+  /** By a name that leads to this machine's own addresses, or (`loopback`) right to its loopback. */
+  | { readonly type: 'alias'; readonly host: string; readonly loopback: boolean }
+  | { readonly type: 'none'; readonly reason: string }
+
+/** An optional capability: of runners whose cocoons have a loopback of their own. */
+export interface HostReachable {
+  /** @param handle  of a cocoon that is there already; null = one to come. @throws RunnerUnreachable */
+  hostAccess(handle: RunnerHandle | null, signal: AbortSignal): Promise<HostAccess>
+}
+
+export function reachesHost(driver: RunnerDriver): driver is RunnerDriver & HostReachable {
+  return typeof (driver as Partial<HostReachable>).hostAccess === 'function'
+}
+
 export interface KindFacts extends Availability {
   /** True if a cocoon of this kind cannot reach out of its own box by design. */
   readonly isolated: boolean

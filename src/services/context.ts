@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { RunnerConfig, RunnerType } from '../kinds/kind.ts'
-import type { PrepareProgress, RunnerDriver } from '../runners/driver.ts'
+import type { PrepareProgress, RunnerDriver, RunnerHandle } from '../runners/driver.ts'
 import type { Fact } from './fact.ts'
 import type { PortPool } from './ports.ts'
 import type { ServiceRow } from './record.ts'
@@ -32,6 +32,12 @@ export interface SupervisorParts {
   readonly clock: Clock
   readonly log: Logger
   readonly signalingUrl: string | null
+  /** The same as a runner's cocoons reach it, asked before each launch; absent = as it is. */
+  readonly reachSignaling?: (
+    driver: RunnerDriver,
+    handle: RunnerHandle | null,
+    signal: AbortSignal,
+  ) => Promise<string | null>
   /** Fills `{kind} {service_name} {request_id} {port}` into everything of a config that may hold them. */
   readonly fillPlaceholders: (config: RunnerConfig, values: PlaceholderValues) => RunnerConfig
   readonly usesPort: (config: RunnerConfig) => boolean

@@ -5,6 +5,7 @@ import { leaseFree } from './free-ports.ts'
 import { launchSpec } from './launch-spec.ts'
 import { launchDeadline, orReject } from './prepare.ts'
 import type { PortLease } from './record.ts'
+import { partsForLaunch } from './signaling-url.ts'
 import { PORT_MOVES } from './transition.ts'
 import { persist } from './trouble.ts'
 
@@ -82,7 +83,7 @@ async function startSomewhere(context: ActionContext, signal: AbortSignal): Prom
 async function startOnce(context: ActionContext, signal: AbortSignal): Promise<Started> {
   const release = await context.parts.slots.acquire(signal)
   try {
-    const spec = launchSpec(context.parts, context.row(), context.row().leases)
+    const spec = launchSpec(await partsForLaunch(context, signal), context.row(), context.row().leases)
     const since = performance.now()
     const launched = await context.driver.start(spec, signal)
     const elapsedMs = Math.round(performance.now() - since)

@@ -4,6 +4,7 @@ import type { ActionContext } from './context.ts'
 import { leaseFree } from './free-ports.ts'
 import { isGated, launchSpec, portWishes } from './launch-spec.ts'
 import type { PortLease, ServiceError } from './record.ts'
+import { partsForLaunch } from './signaling-url.ts'
 import { persist } from './trouble.ts'
 
 /** How long a launch waits for a runner that does not answer (design 5: no engine for 10 min = rejected). */
@@ -44,9 +45,11 @@ export function launchDeadline(context: ActionContext): number {
 }
 
 function prepareDriver(context: ActionContext, leases: readonly PortLease[], signal: AbortSignal): Promise<Prepared> {
-  const spec = launchSpec(context.parts, context.row(), leases)
-  const onProgress = context.progress
-  return persist(context, () => context.driver.prepare(spec, onProgress, signal), {
+  const prepareOnce = async () => {
+    const spec = launchSpec(await partsForLaunch(context, signal), context.row(), leases)
+    return context.driver.prepare(spec, context.progress, signal)
+  }
+  return persist(context, prepareOnce, {
     signal,
     deadline: launchDeadline(context),
   })

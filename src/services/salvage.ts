@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { ServiceRow } from './record.ts'
 import { decodeRow, encodeRow } from './table.ts'
-import { createSchema, type StoredRow, WRITE_ROW } from './table-file.ts'
+import { type StoredRow, WRITE_ROW } from './table-file.ts'
+import { migrate } from './table-schema.ts'
 
 /** Reads what can still be read of a damaged table, row by row; never throws, never writes. */
 export function salvageRows(directory: string): readonly ServiceRow[] {
@@ -39,7 +40,7 @@ export async function replaceTable(directory: string, rows: readonly ServiceRow[
   const db = new DatabaseSync(fresh)
   try {
     db.exec('PRAGMA synchronous=FULL')
-    createSchema(db)
+    migrate(db, 0)
     const write = db.prepare(WRITE_ROW)
     db.exec('BEGIN IMMEDIATE')
     for (const { id, name, live, requestId, body, sealed } of rows.map(encodeRow))

@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
+import { migrate, SCHEMA_VERSION } from './table-schema.ts'
 
 /** The two SQLite files of a state directory, `lock.db` and `hive.db`: taking the one, opening and making the other. */
 
@@ -12,9 +13,13 @@ export interface StoredRow {
   readonly sealed: Uint8Array | null
 }
 
-export type RefusalReason = 'locked' | 'lock_damaged' | 'newer' | 'foreign' | 'damaged' | 'missing' | 'unusable'
+/** A small JSON body that must survive a restart, such as a result that is owed: found by its collection and key. */
+export interface StoredDocument {
+  readonly key: string
+  readonly body: string
+}
 
-export const SCHEMA_VERSION = 1
+export type RefusalReason = 'locked' | 'lock_damaged' | 'newer' | 'foreign' | 'damaged' | 'missing' | 'unusable'
 
 /** Takes id, name, live, request_id, body, sealed. */
 export const WRITE_ROW = `INSERT INTO services (id, name, live, request_id, body, sealed) VALUES (?, ?, ?, ?, ?, ?)
@@ -69,7 +74,7 @@ export function openTable(file: string, lock: DatabaseSync): DatabaseSync {
   // A table that has vanished must not be mistaken for one that never was: every cocoon would be forgotten.
   const made = lock.prepare('SELECT at FROM made').get() !== undefined
   if (version === 0 && made) throw new Refused('missing', 'hive.db is missing or empty, but there has been one')
-  if (version === 0) createSchema(db)
+  migrate(db, version)
   if (!made) lock.prepare('INSERT INTO made VALUES (?)').run(new Date().toISOString())
   return db
 }
@@ -79,19 +84,6 @@ function assertOurs(db: DatabaseSync, version: number): void {
   const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
   const isOurs = version === 0 ? tables.length === 0 : tables.some(({ name }) => name === 'services')
   if (!isOurs) throw new Refused('foreign', 'hive.db is a database of some other program')
-}
-
-export function createSchema(db: DatabaseSync): void {
-  db.exec(`
-    BEGIN IMMEDIATE;
-    CREATE TABLE services (
-      id TEXT PRIMARY KEY, name TEXT NOT NULL, live INTEGER NOT NULL, request_id TEXT NOT NULL,
-      body TEXT NOT NULL, sealed BLOB
-    ) STRICT, WITHOUT ROWID;
-    CREATE UNIQUE INDEX one_live_service_per_name ON services (name) WHERE live = 1;
-    CREATE UNIQUE INDEX one_service_per_request ON services (request_id);
-    PRAGMA user_version = ${SCHEMA_VERSION};
-    COMMIT;`)
 }
 
 /** The primary SQLite result code; 0 = some other error. */

@@ -2,7 +2,15 @@ import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { commit, prove, type TableFailure } from './table-commit.ts'
-import { describe, openTable, type RefusalReason, type StoredRow, takeLock, WRITE_ROW } from './table-file.ts'
+import {
+  describe,
+  openTable,
+  type RefusalReason,
+  type StoredDocument,
+  type StoredRow,
+  takeLock,
+  WRITE_ROW,
+} from './table-file.ts'
 
 /**
  * The one thread that touches the service table. Writes that arrive together share one transaction and one fsync
@@ -12,6 +20,14 @@ import { describe, openTable, type RefusalReason, type StoredRow, takeLock, WRIT
 export type TableRequest =
   | { readonly call: number; readonly op: 'write'; readonly row: StoredRow }
   | { readonly call: number; readonly op: 'purge'; readonly id: string }
+  | {
+      readonly call: number
+      readonly op: 'putDocument'
+      readonly collection: string
+      readonly document: StoredDocument
+    }
+  | { readonly call: number; readonly op: 'dropDocument'; readonly collection: string; readonly key: string }
+  | { readonly call: number; readonly op: 'documents'; readonly collection: string }
   | { readonly call: number; readonly op: 'load' }
   | { readonly call: number; readonly op: 'prove' }
   | { readonly call: number; readonly op: 'close' }
@@ -20,6 +36,7 @@ export interface TableReply {
   readonly call: number
   readonly failure: TableFailure | null
   readonly rows?: readonly StoredRow[]
+  readonly documents?: readonly StoredDocument[]
 }
 
 export interface TableStarted {
@@ -31,6 +48,9 @@ interface Statements {
   readonly write: StatementSync
   readonly purge: StatementSync
   readonly load: StatementSync
+  readonly putDocument: StatementSync
+  readonly dropDocument: StatementSync
+  readonly documents: StatementSync
 }
 
 function start({ directory }: { directory: string }): void {
@@ -53,6 +73,10 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
     write: db.prepare(WRITE_ROW),
     purge: db.prepare('DELETE FROM services WHERE id = ?'),
     load: db.prepare('SELECT id, name, live, request_id AS requestId, body, sealed FROM services'),
+    putDocument: db.prepare(`INSERT INTO documents (collection, key, body) VALUES (?, ?, ?)
+      ON CONFLICT (collection, key) DO UPDATE SET body = excluded.body`),
+    dropDocument: db.prepare('DELETE FROM documents WHERE collection = ? AND key = ?'),
+    documents: db.prepare('SELECT key, body FROM documents WHERE collection = ? ORDER BY key'),
   }
   let waiting: TableRequest[] = []
   parentPort?.on('message', (request: TableRequest) => {
@@ -64,6 +88,8 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
     if (request.op === 'prove') return reply({ call: request.call, failure: prove(db) })
     if (request.op === 'load')
       return reply({ call: request.call, failure: null, rows: statements.load.all() as unknown as StoredRow[] })
+    if (request.op === 'documents')
+      return reply({ call: request.call, failure: null, documents: readDocuments(statements, request.collection) })
     // The whole burst is delivered before the next immediate: that is the group.
     if (waiting.push(request) === 1) {
       setImmediate(() => {
@@ -73,6 +99,10 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
       })
     }
   })
+}
+
+function readDocuments({ documents }: Statements, collection: string): readonly StoredDocument[] {
+  return documents.all(collection) as unknown as StoredDocument[]
 }
 
 function commitGroup(db: DatabaseSync, statements: Statements, group: readonly TableRequest[]): void {
@@ -92,10 +122,21 @@ function transact(db: DatabaseSync, statements: Statements, group: readonly Tabl
 }
 
 function apply(statements: Statements, request: TableRequest): void {
-  if (request.op === 'purge') statements.purge.run(request.id)
-  if (request.op !== 'write') return
-  const { id, name, live, requestId, body, sealed } = request.row
-  statements.write.run(id, name, live, requestId, body, sealed)
+  switch (request.op) {
+    case 'write': {
+      const { id, name, live, requestId, body, sealed } = request.row
+      statements.write.run(id, name, live, requestId, body, sealed)
+      return
+    }
+    case 'purge':
+      statements.purge.run(request.id)
+      return
+    case 'putDocument':
+      statements.putDocument.run(request.collection, request.document.key, request.document.body)
+      return
+    case 'dropDocument':
+      statements.dropDocument.run(request.collection, request.key)
+  }
 }
 
 function close(db: DatabaseSync, lock: DatabaseSync, call: number): void {

@@ -19,6 +19,7 @@ test('readConfig: an empty environment gives the defaults of the design', () => 
     hiveId: 'workstation',
     hiveSecret: null,
     signalingUrl: null,
+    signalingProtocol: null,
     dockerHosts: ['unix:///var/run/docker.sock'],
     podmanHosts: ['unix:///run/user/1000/podman/podman.sock', 'unix:///run/podman/podman.sock'],
     cocoonDomain: 'localhost',
@@ -64,6 +65,7 @@ test('readConfig: every setting is read', () => {
     HIVE_KEEP_ENDED: '24h',
     HIVE_STOP_ON_EXIT: 'on',
     HIVE_LOG_LEVEL: 'debug',
+    HIVE_SIGNALING_PROTOCOL: '2',
     COCOON_KINDS: 'box:docker:{"image":"i","security":{"cap_add":["SYS_ADMIN"]}},other:i',
     PATH: '/bin',
     HOME: '/root',
@@ -89,6 +91,7 @@ test('readConfig: every setting is read', () => {
     hiveId: 'hive-1',
     hiveSecret: null,
     signalingUrl: null,
+    signalingProtocol: 2,
     dockerHosts: ['tcp://10.0.0.2:2375'],
     podmanHosts: ['http://localhost:9000'],
     cocoonDomain: 'cocoons.example',
@@ -169,6 +172,7 @@ const wrong: Readonly<Record<string, readonly string[]>> = {
   HIVE_KEEP_ENDED: ['on', '0s', 'forever', '-1h'],
   HIVE_STOP_ON_EXIT: ['yes'],
   HIVE_LOG_LEVEL: ['verbose', 'INFO'],
+  HIVE_SIGNALING_PROTOCOL: ['3', 'both', '01'],
 }
 
 for (const [name, values] of Object.entries(wrong)) {
@@ -271,10 +275,7 @@ test('readConfig: an unknown HIVE_ variable is a warning with the nearest settin
 test('readConfig: settings without an effect are warnings', () => {
   const about = (env: NodeJS.ProcessEnv) => configOf(env).warnings.join('\n')
   assert.match(about({ HIVE_SECRET: 'x' }), /HIVE_SECRET has no effect without SIGNALING_SERVER_URL/)
-  assert.match(
-    about({ HIVE_SECRET: 'x', SIGNALING_SERVER_URL: 'wss://s.example' }),
-    /does not connect to SIGNALING_SERVER_URL itself yet/,
-  )
+  assert.equal(about({ HIVE_SECRET: 'x', SIGNALING_SERVER_URL: 'wss://s.example' }), '')
   assert.equal(about({ SIGNALING_SERVER_URL: 'wss://s.example' }), '')
   assert.equal(about({ HIVE_UID_RANGE: '200000-200999' }), '')
   assert.match(about({ HIVE_ALLOW_CAP_BPF: 'nobody' }), /HIVE_ALLOW_CAP_BPF names nobody, which is not a kind/)

@@ -46,6 +46,7 @@ suite('health', () => {
     assert.deepEqual((await hive.call('GET', '/readyz')).body, {
       status: 'ready',
       table: true,
+      signaling: { state: 'off', generation: null, since: null, pending: 0, unsent: 0 },
       runners: [{ runner: 'script', available: true, reason: null, needed: true }],
     })
     hive.runner.unreachable = true

@@ -14,6 +14,7 @@ import type { Clock } from '../../src/services/context.ts'
 import type { ServiceRecord } from '../../src/services/record.ts'
 import { openStateDirectory } from '../../src/services/state-directory.ts'
 import { openServiceTable } from '../../src/services/table.ts'
+import type { SignalingTimings } from '../../src/signaling/timings.ts'
 
 export interface Answer {
   readonly status: number
@@ -43,6 +44,7 @@ export interface HiveOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly drivers?: readonly RunnerDriver[]
   readonly clock?: Clock
+  readonly signalingTimings?: Partial<SignalingTimings>
   /** A state directory to go on with; a new one is made and removed otherwise. */
   readonly directory?: string
 }
@@ -72,6 +74,7 @@ export async function openHive(t: TestContext, options: HiveOptions = {}): Promi
     ...parts,
     ...(options.drivers && { drivers: options.drivers }),
     ...(options.clock && { clock: options.clock }),
+    ...(options.signalingTimings && { signalingTimings: options.signalingTimings }),
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo

@@ -36,6 +36,10 @@ export class Disk {
       healthy: true,
       load: async () => [...this.rows.values()].map((row) => structuredClone(row)),
       write: (row) => life.live(async () => this.write(row)),
+      // No service keeps documents.
+      putDocument: async () => {},
+      dropDocument: async () => {},
+      documents: async () => new Map(),
       purge: (id) => life.live(async () => void this.rows.delete(id)),
       close: async () => {},
     }

@@ -25,6 +25,7 @@ export const TEST_CONFIG: HiveConfig = Object.freeze({
   hiveId: 'test',
   hiveSecret: null,
   signalingUrl: null,
+  signalingProtocol: null,
   dockerHosts: [],
   podmanHosts: [],
   cocoonDomain: 'localhost',

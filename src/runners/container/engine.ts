@@ -4,6 +4,7 @@ import { type ContainerInfo, readContainer } from './container-info.ts'
 import type { CreateBody } from './create-options.ts'
 import type { EngineFacts } from './engine-facts.ts'
 import { ask, dropAll, type EngineAnswer, type EngineLine, type EngineRequest, open, refusalOf } from './request.ts'
+import { splitReference } from './split-reference.ts'
 
 /** Deadlines in milliseconds. */
 export interface Timeouts {
@@ -153,6 +154,12 @@ export class Engine {
     return (await this.#call(request, signal, [200, 204, 404, 409])).status !== 409
   }
 
+  /** A network as the engine describes it; null if there is none of this name. */
+  async network(name: string, signal: AbortSignal): Promise<unknown> {
+    const answer = await this.#call({ method: 'GET', path: `/networks/${name}` }, signal, [200, 404])
+    return answer.status === 404 ? null : answer.body
+  }
+
   /** All containers with this label, running or not, as the engine lists them. */
   async list(label: string, signal: AbortSignal): Promise<readonly unknown[]> {
     const request = {
@@ -252,12 +259,4 @@ function readImage(body: unknown): ImageInfo {
     .filter((port) => !port.includes('/') || port.endsWith('/tcp'))
     .map((port) => Number.parseInt(port, 10))
   return { id: String(image?.Id ?? ''), exposed: tcp.filter((port) => port > 0).sort((a, b) => a - b) }
-}
-
-/** Without a tag the engine would pull every tag there is. */
-function splitReference(reference: string): { readonly name: string; readonly tag: string } {
-  const [beforeDigest = '', digest] = reference.split('@')
-  const colon = beforeDigest.indexOf(':', beforeDigest.lastIndexOf('/') + 1)
-  const name = colon === -1 ? beforeDigest : beforeDigest.slice(0, colon)
-  return { name, tag: digest ?? (colon === -1 ? 'latest' : beforeDigest.slice(colon + 1)) }
 }

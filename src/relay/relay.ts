@@ -1,0 +1,69 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+export interface RelayTarget {
+  readonly host: string
+  readonly port: number
+}
+
+export interface RelayOptions {
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly target: RelayTarget
+  /** Whether a connection may pass; asked before a byte of it is read. */
+  readonly accepts: (socket: Socket) => boolean
+}
+
+export interface Relay {
+  readonly port: number
+  close(): Promise<void>
+}
+
+const CONNECT_MS = 10_000
+const KEEPALIVE_MS = 30_000
+const MOST_CONNECTIONS = 10_000
+
+/**
+ * Passes TCP connections on to one target, byte by byte in both directions with backpressure.
+ * @throws the listener's error, such as EADDRINUSE or EADDRNOTAVAIL.
+ */
+export async function openRelay({ listen, target, accepts }: RelayOptions): Promise<Relay> {
+  const open = new Set<Socket>()
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    socket.on('error', () => socket.destroy())
+    if (accepts(socket)) pass(socket, target, open)
+    else socket.destroy()
+  })
+  server.maxConnections = MOST_CONNECTIONS
+  server.listen(listen)
+  await once(server, 'listening')
+  return { port: (server.address() as AddressInfo).port, close: () => close(server, open) }
+}
+
+function pass(from: Socket, target: RelayTarget, open: Set<Socket>): void {
+  const to = connect({ ...target, allowHalfOpen: true })
+  const late = setTimeout(() => to.destroy(), CONNECT_MS)
+  to.on('connect', () => clearTimeout(late))
+  to.on('error', () => to.destroy())
+  for (const [one, other] of [
+    [from, to],
+    [to, from],
+  ] as const) {
+    open.add(one)
+    one.setKeepAlive(true, KEEPALIVE_MS)
+    one.setNoDelay(true)
+    // pipe() ends the other side after a half-close; only a broken one takes the other with it.
+    one.pipe(other)
+    one.on('close', () => {
+      clearTimeout(late)
+      open.delete(one)
+      other.destroySoon()
+    })
+  }
+}
+
+async function close(server: Server, open: ReadonlySet<Socket>): Promise<void> {
+  const closed = once(server, 'close')
+  server.close()
+  for (const socket of open) socket.destroy()
+  await closed
+}
