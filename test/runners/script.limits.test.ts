@@ -88,6 +88,19 @@ for (const containment of CONTAINMENTS) {
   })
 }
 
+test('F24: without a v2 leaf the leaves of limits give away what hides from the process group', {
+  skip: noLimits(),
+}, async (t) => {
+  const bench = await useScriptBench(t, { forceContainment: 'group' })
+  const flight = `(setsid env -i sh -c 'trap "" TERM; echo $$ >escaped.new; mv escaped.new escaped; while :; do sleep 0.1; done' >/dev/null 2>&1 &)`
+  const spec = limited(`${flight}; exec sleep 1000`, { pids: 20 })
+  const { handle } = await bench.launch(spec)
+  const file = join(bench.stateDir, 'work', spec.id, 'escaped')
+  const escaped = Number(await until(() => readFile(file, 'utf8'), 5_000, 'the escape'))
+  await bench.driver.stop(handle, 100, bench.signal)
+  assert.equal(processRuns(escaped), false)
+})
+
 test('F26: a Hive that starts later reports the OOM kill that happened while none ran', {
   skip: noLimits(),
 }, async (t) => {

@@ -116,6 +116,18 @@ test('user auto: claims of services that left nothing are let go at start', { sk
   assert.deepEqual(await claims(), ['.uid-210051'])
 })
 
+test('user auto: a start that is refused gives its uid back', { skip: notRoot }, async (t) => {
+  const bench = await useScriptBench(t, { uidRange: RANGE })
+  await bench.driver.probe(bench.signal)
+  const config = { command: '/bin/sleep', user: 'auto', sha256: 'f'.repeat(64) }
+  await assert.rejects(bench.driver.start(scriptSpec(config, { port: null }), bench.signal), { name: 'LaunchRefused' })
+  const left = await readdir(join(bench.stateDir, 'run'))
+  assert.deepEqual(
+    left.filter((name) => !name.startsWith('.launcher-')),
+    [],
+  )
+})
+
 test('user auto: without HIVE_UID_RANGE the kind is unavailable and says how to mend it', {
   skip: notRoot,
 }, async (t) => {

@@ -104,7 +104,7 @@ function membersOf(cgroup: string): ProcessIdentity[] {
     .flatMap((pid) => readStat(pid) ?? [])
 }
 
-function pidsIn(cgroup: string): number[] {
+export function pidsIn(cgroup: string): number[] {
   try {
     return readFileSync(join(cgroup, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number)
   } catch {

@@ -25,6 +25,7 @@ export async function clearAttempt(host: ScriptHost, { id, attempt }: LaunchSpec
     if (marker?.leaf) await endAll(leafCage(marker.leaf), 0, signal)
     await releaseLeaves(marker?.limits ?? [], signal)
     await settleLauncher(directory, signal)
+    await giveBackUid(host, { id, attempt })
     await removeAttempt(host.runs, id, attempt)
   } catch (error) {
     host.warn(`What was left of an attempt could not be cleared: ${directory} (${(error as Error).message})`)
@@ -32,6 +33,13 @@ export async function clearAttempt(host: ScriptHost, { id, attempt }: LaunchSpec
   await rmdir(join(host.workRoot, id)).catch(() => {
     // Holds an earlier attempt's files, or was never made.
   })
+}
+
+/** A service that has never run has no use for its uid. Before its attempt is removed: then another start may begin. */
+async function giveBackUid(host: ScriptHost, { id, attempt }: Pick<LaunchSpec, 'id' | 'attempt'>): Promise<void> {
+  if (host.uids === null || attemptsOf(host.runs, id).some((each) => each !== attempt)) return
+  const isGone = (error: NodeJS.ErrnoException) => error.code === 'ENOENT'
+  if (await rmdir(join(host.workRoot, id)).then(() => true, isGone)) await host.uids.release(id)
 }
 
 /** Ends what earlier attempts left behind (a child may hold the port) and lets old output go. */

@@ -3,7 +3,8 @@ import { mkdir, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Resources } from '../../kinds/kind.ts'
 import { LaunchRefused } from '../driver.ts'
-import type { CgroupParent } from './cgroup.ts'
+import { type CgroupParent, pidsIn } from './cgroup.ts'
+import { readStat, signalProcess } from './identity.ts'
 import { type ControllerName, ownCgroup1 } from './mounts.ts'
 import { poll } from './pause.ts'
 
@@ -103,14 +104,24 @@ export async function makeLimits({ leaves, writes }: CgroupLimits): Promise<void
   }
 }
 
-/** Removes leaves that nobody is in any more, and their parents if they were the last. */
+/**
+ * Removes leaves whose cocoon was ended, and their parents if they were the last. Whoever is still in one got away from
+ * a process group; as a member of the leaf it is the cocoon's beyond doubt, and is killed.
+ */
 export async function releaseLeaves(leaves: readonly string[], signal: AbortSignal): Promise<void> {
   for (const leaf of leaves) {
     // A killed process leaves its cgroup a moment after it stops to be seen as alive.
-    await poll(() => (removed(leaf) ? true : undefined), { limitMs: RELEASE_LIMIT_MS, longestMs: 20, signal })
+    await poll(() => removed(leaf) || killMembers(leaf), { limitMs: RELEASE_LIMIT_MS, longestMs: 20, signal })
     await rmdir(dirname(leaf)).catch(() => {
       // Other attempts have leaves in it.
     })
+  }
+}
+
+function killMembers(leaf: string): undefined {
+  for (const pid of pidsIn(leaf)) {
+    const member = readStat(pid)
+    if (member !== null) signalProcess(member, 'SIGKILL')
   }
 }
 
