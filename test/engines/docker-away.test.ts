@@ -10,7 +10,11 @@ import { longSkip, openOnPrivateEngine, type PrivateEngine, privateEngineSkip } 
 /** Everything is as it should be at the latest this long after the engine is back. */
 const CONVERGED_MS = 30_000
 const KINDS = [
-  { id: 'web', runner_type: 'docker', runner_config: { image: TEST_IMAGES.httpd, port: 8080, stop_grace: '1s' } },
+  {
+    id: 'web',
+    runner_type: 'docker',
+    runner_config: { image: TEST_IMAGES.httpd, port: 8080, stop_grace: '1s', restart: 'never' },
+  },
 ]
 
 const openBoth = (t: TestContext, options: readonly string[] = []) =>

@@ -7,7 +7,11 @@ import { openOnPrivateEngine, privateEngineSkip } from '../support/private-engin
 
 const WORKER = new URL('../../examples/worker/worker.mjs', import.meta.url).pathname
 const KINDS = [
-  { id: 'web', runner_type: 'docker', runner_config: { image: TEST_IMAGES.httpd, port: 8080, stop_grace: '1s' } },
+  {
+    id: 'web',
+    runner_type: 'docker',
+    runner_config: { image: TEST_IMAGES.httpd, port: 8080, stop_grace: '1s', restart: 'never' },
+  },
   { id: 'native', runner_type: 'script', runner_config: { command: process.execPath, args: [WORKER], port: 8080 } },
 ]
 

@@ -9,9 +9,12 @@ import { longSkip, openOnPrivateEngine, privateEngineSkip } from '../support/pri
 
 const NOTICED_MS = 5_000
 const CONVERGED_MS = 30_000
-const kindsOf = (type: 'docker' | 'podman') => [
-  { id: 'web', runner_type: type, runner_config: { image: TEST_IMAGES.httpd, port: 8080, stop_grace: '1s' } },
-]
+const kindsOf = (type: 'docker' | 'podman') =>
+  (['never', 'on-failure'] as const).map((restart) => ({
+    id: restart === 'never' ? 'web' : 'stubborn',
+    runner_type: type,
+    runner_config: { image: TEST_IMAGES.httpd, port: 8080, stop_grace: '1s', restart },
+  }))
 
 const record = async (hive: TestHive, name: string) => (await hive.call('GET', `/services/${name}`)).body
 const visit = async (hive: TestHive, name: string) =>
@@ -39,6 +42,11 @@ for (const type of ['docker', 'podman'] as const)
       await act('stopped', '/stop?t=1')
       await ended('stopped')
       assert.equal((await record(hive, 'stopped')).state, 'failed')
+      const { container_id } = await hive.spawn({ kind: 'stubborn', name: 'stubborn' })
+      await act('stubborn', '/stop?t=1')
+      const isBack = async () => (await record(hive, 'stubborn')).ready && (await visit(hive, 'stubborn')) === 200
+      await until(async () => (await record(hive, 'stubborn')).attempt === 2 && isBack(), 20_000, 'its policy acts')
+      assert.equal((await record(hive, 'stubborn')).container_id, container_id)
       await act('removed', 'DELETE')
       await ended('removed')
       assert.match((await record(hive, 'removed')).state, /^(?:failed|lost)$/)
@@ -52,7 +60,8 @@ for (const type of ['docker', 'podman'] as const)
       const again = await record(hive, 'renamed')
       assert.deepEqual([again.container_id, again.attempt], [first, 2], 'the renamed one is found by its id')
       for (const name of ['stopped', 'removed']) assert.equal((await record(hive, name)).attempt, 1)
-      for (const name of ['stopped', 'renamed', 'removed'])
+      assert.equal((await record(hive, 'stubborn')).attempt, 2, 'once')
+      for (const name of ['stopped', 'renamed', 'removed', 'stubborn'])
         assert.equal((await hive.call('DELETE', `/services/${name}`)).status, 200)
       const { body } = await engineRequest(engine.host, 'GET', '/containers/json?all=true')
       assert.deepEqual(body, [])
