@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { RunnerUnreachable } from '../driver.ts'
+import { type FileMode, type ImageInfo, readImage, readMode } from './answers.ts'
 import { type ContainerInfo, readContainer } from './container-info.ts'
 import type { CreateBody } from './create-options.ts'
 import type { EngineFacts } from './engine-facts.ts'
@@ -29,17 +30,6 @@ export const TIMEOUTS: Timeouts = {
 const GONE_CODE = 255
 /** Statuses of something between us and the engine, or of an engine that is not up yet. */
 const NOT_NOW = new Set([502, 503, 504])
-
-export interface FileMode {
-  readonly isDirectory: boolean
-  readonly isExecutable: boolean
-}
-
-export interface ImageInfo {
-  readonly id: string
-  /** TCP ports it EXPOSEs, ascending. */
-  readonly exposed: readonly number[]
-}
 
 /**
  * The calls of the Engine API that Hive makes (Docker Engine API 1.41; Podman serves the same). Each has a deadline.
@@ -233,30 +223,4 @@ export class Engine {
   #nonsense(call: string): Error {
     return new RunnerUnreachable(`${this.address}: the answer to ${call} is not what the Engine API describes`)
   }
-}
-
-/** Bits of Go's `fs.FileMode`, in which the engine tells it. */
-const GO_DIRECTORY = 2 ** 31
-const GO_LINK = 2 ** 27
-const ANY_EXECUTE = 0o111
-
-function readMode(header: string | string[] | undefined): FileMode | null {
-  let mode: unknown
-  try {
-    mode = (JSON.parse(Buffer.from(String(header), 'base64').toString('utf8')) as { mode?: unknown } | null)?.mode
-  } catch {
-    return null
-  }
-  const bits = typeof mode === 'number' ? mode : ANY_EXECUTE
-  // The permissions of a link are its own, not those of the file it leads to.
-  return { isDirectory: (bits & GO_DIRECTORY) !== 0, isExecutable: (bits & (GO_LINK | ANY_EXECUTE)) !== 0 }
-}
-
-function readImage(body: unknown): ImageInfo {
-  const image = body as { Id?: unknown; Config?: { ExposedPorts?: unknown } | null } | null
-  const ports = Object.keys((image?.Config?.ExposedPorts ?? {}) as object)
-  const tcp = ports
-    .filter((port) => !port.includes('/') || port.endsWith('/tcp'))
-    .map((port) => Number.parseInt(port, 10))
-  return { id: String(image?.Id ?? ''), exposed: tcp.filter((port) => port > 0).sort((a, b) => a - b) }
 }
