@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { LaunchSpec } from '../../src/runners/driver.ts'
+import { canExec, type LaunchSpec } from '../../src/runners/driver.ts'
 import { findTool } from '../../src/runners/script/command.ts'
 import { until, within } from '../support/deadline.ts'
 import { freePort } from '../support/free-port.ts'
@@ -104,6 +104,14 @@ for (const sandbox of SANDBOXES) {
     assert.deepEqual([seen.capabilities, seen.noNewPrivileges], ['0000000000000000', '1'])
     assert.ok(seen.processes < 6)
     assert.equal(seen.cwd, join(bench.stateDir, 'work', spec.id))
+  })
+
+  test(`${sandbox}: no command is run beside the sandbox instead of in it`, { skip: missing }, async (t) => {
+    const bench = await useScriptBench(t)
+    const { handle } = await bench.launch(shSandboxed('exec sleep 1000', sandbox))
+    const { driver, signal } = bench
+    assert.ok(canExec(driver))
+    await assert.rejects(driver.exec(handle, ['true'], signal), /cannot be run inside a sandbox/)
   })
 
   test(`${sandbox}: a command in the state directory is shown alone`, { skip: missing }, async (t) => {

@@ -26,6 +26,8 @@ export async function execInCocoon(
   const identity = targetOf(host, script).identity()
   const { worker, leaf } = identity
   if (host.tools === null || worker === null || !workerRuns(identity, host.bootId)) throw new Error('it does not run')
+  // Its process is the sandbox's monitor, which is outside: a command beside it would not be in the sandbox.
+  if (script.sandboxed) throw new Error('commands cannot be run inside a sandbox: use an http or tcp check')
   const environment = environmentOf(worker)
   const argv = ['-c', JOIN, 'cocoon-exec', leaf ?? '', ...asWorker(host, worker), ...command]
   // Between the look and here the pid cannot have passed on: both are in one tick.
