@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { acceptsEnvironment } from '../src/kinds/accept.ts'
 import { checkRequestIdForConfig, needsPort, resolveForAttempt } from '../src/kinds/attempt.ts'
 import { Relays } from '../src/relay/relays.ts'
+import { readBootId } from '../src/services/boot.ts'
 import type { Clock } from '../src/services/context.ts'
 import { PortPool } from '../src/services/ports.ts'
 import { reconcile } from '../src/services/reconcile.ts'
@@ -52,6 +53,7 @@ export default plugin(
       log: options.log,
       signalingUrl: config.signalingUrl,
       reachSignaling: signalingReach(config.signalingUrl, relays),
+      bootId: readBootId(),
       fillPlaceholders: resolveForAttempt,
       usesPort: needsPort,
       kinds: app.kinds,

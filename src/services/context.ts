@@ -38,6 +38,8 @@ export interface SupervisorParts {
     handle: RunnerHandle | null,
     signal: AbortSignal,
   ) => Promise<string | null>
+  /** Which boot of the host this is; null = it cannot be told. */
+  readonly bootId: string | null
   /** Fills `{kind} {service_name} {request_id} {port}` into everything of a config that may hold them. */
   readonly fillPlaceholders: (config: RunnerConfig, values: PlaceholderValues) => RunnerConfig
   readonly usesPort: (config: RunnerConfig) => boolean

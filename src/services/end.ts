@@ -38,10 +38,16 @@ export async function waitForEnd(context: ActionContext, handle: RunnerHandle, s
 
 export async function reportEnd(context: ActionContext, attempt: number, end: End): Promise<void> {
   const { exit, uncharged } = end
-  await context.observe(
-    attempt,
-    exit ? { type: 'exited', exit, endedAt: null, uncharged } : { type: 'gone', uncharged },
-  )
+  const why = { uncharged, rebooted: wasRebooted(context) }
+  await context.observe(attempt, exit ? { type: 'exited', exit, endedAt: null, ...why } : { type: 'gone', ...why })
+}
+
+/** True if the host has booted since the cocoon was last seen running: then that is what ended it. */
+function wasRebooted(context: ActionContext): boolean {
+  // A row of an earlier version does not say.
+  const boot = context.row().boot ?? null
+  const { bootId } = context.parts
+  return boot !== null && bootId !== null && boot !== bootId
 }
 
 /**
@@ -53,7 +59,7 @@ export async function greet(context: ActionContext, handle: RunnerHandle, signal
   const status = await inspectSurely(context, handle, signal)
   if (status.state !== 'running') return false
   const { pid, endpoint } = status
-  await context.observe(attempt, { type: 'observed', pid, endpoint })
+  await context.observe(attempt, { type: 'observed', pid, endpoint, boot: context.parts.bootId })
   return true
 }
 

@@ -22,21 +22,26 @@ export type Fact =
       readonly startedAt: string
       readonly createMs: number | null
       readonly startMs: number
+      readonly boot: string | null
     }
   | { readonly type: 'ready' }
   /** What its checks say of it. */
   | { readonly type: 'health'; readonly health: Health }
-  /** `uncharged`: the runner was away meanwhile, so this end costs no restart budget. */
+  /**
+   * `uncharged`: the runner was away meanwhile, so this end costs no restart budget. `rebooted`: so was the whole host,
+   * which ended everything.
+   */
   | {
       readonly type: 'exited'
       readonly exit: ExitStatus
       readonly endedAt: string | null
       readonly uncharged?: boolean
+      readonly rebooted?: boolean
     }
   /** Stopped by Hive because its checks kept failing. */
   | { readonly type: 'unhealthy'; readonly exit: ExitStatus | null; readonly detail: string }
   | { readonly type: 'not_ready'; readonly exit: ExitStatus | null; readonly detail: string }
-  | { readonly type: 'gone'; readonly uncharged?: boolean }
+  | { readonly type: 'gone'; readonly uncharged?: boolean; readonly rebooted?: boolean }
   | { readonly type: 'refused'; readonly error: ServiceError; readonly unavailable: boolean }
   /** Somebody asked that it be not stopped as idle before this time (ISO 8601). */
   | { readonly type: 'leased'; readonly until: string }
@@ -46,4 +51,9 @@ export type Fact =
   | { readonly type: 'removed' }
   /** The runner does not answer: no state change, only said. null = it answers again. */
   | { readonly type: 'trouble'; readonly error: ServiceError | null }
-  | { readonly type: 'observed'; readonly pid: number | null; readonly endpoint: Endpoint | null }
+  | {
+      readonly type: 'observed'
+      readonly pid: number | null
+      readonly endpoint: Endpoint | null
+      readonly boot: string | null
+    }

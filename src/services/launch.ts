@@ -16,7 +16,7 @@ export async function launch(context: ActionContext, signal: AbortSignal): Promi
     const { launched, startMs } = await startSomewhere(context, signal)
     const { handle, endpoint, pid, containerId, startedAt, createMs } = launched
     const facts = { handle, endpoint, pid, containerId, startedAt, createMs, startMs }
-    await context.observe(attempt, { type: 'launched', ...facts })
+    await context.observe(attempt, { type: 'launched', ...facts, boot: context.parts.bootId })
   })
 }
 

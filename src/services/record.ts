@@ -190,6 +190,8 @@ export interface ServiceRow {
   readonly requestHmac: string
   readonly configHmac: string
   readonly restart: RestartCount
+  /** The boot of the host in which the cocoon was launched or last seen running; null = not known. */
+  readonly boot: string | null
   /** Until when somebody has asked that it be not stopped as idle; null = nobody. */
   readonly leaseUntil: string | null
   /** AES-256-GCM of `{environment, setup_token, cocoon_secret}`; null once removed. */

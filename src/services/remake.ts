@@ -40,6 +40,7 @@ export function remakeRow(remains: Remains, now: string): ServiceRow {
     requestHmac: '',
     configHmac: '',
     restart: NO_RESTARTS,
+    boot: null,
     leaseUntil: null,
     sealed: null,
   }

@@ -30,6 +30,17 @@ export function planRestart(row: ServiceRow, now: string, charged: boolean): Ser
   return { ...row, record: { ...record, next_attempt_at: new Date(at + waitMs).toISOString() }, restart }
 }
 
+/**
+ * What ran when the host went down runs again when it is back, at once and at no charge, however it ended: an orderly
+ * shutdown ends everything with 0.
+ */
+export function comeBack(row: ServiceRow): ServiceRow {
+  const { desired, attempt } = row.record
+  if (desired !== 'running' || row.targetAttempt > attempt || row.config.restart.policy === 'never') return row
+  const intent = { ...row.intent, by: 'restart' as const, reason: 'the host was restarted' }
+  return { ...row, targetAttempt: attempt + 1, intent, restart: { ...row.restart, forgiven: attempt + 1 } }
+}
+
 /** The runner is away while this attempt is launched: then its predecessor's end was the runner's doing, too. */
 export function forgive(row: ServiceRow): ServiceRow {
   const { charged, waits, forgiven } = row.restart

@@ -81,6 +81,7 @@ export function newRow(vault: Vault, kind: KindSpec, request: SpawnRequest, birt
     requestHmac: requestHmac(vault, request),
     configHmac: vault.hmac(JSON.stringify(kind.config)),
     restart: NO_RESTARTS,
+    boot: null,
     leaseUntil: null,
     sealed,
   }

@@ -11,7 +11,7 @@ import {
   type ServiceState,
   STATE_RANK,
 } from './record.ts'
-import { forgive, planRestart } from './restart.ts'
+import { comeBack, forgive, planRestart } from './restart.ts'
 
 /** How often one attempt is moved to other ports because a stranger took the ones it was given. */
 export const PORT_MOVES = 3
@@ -79,6 +79,7 @@ function toEnd(row: ServiceRow, fact: Ending, now: string): ServiceRow | null {
   const { state } = end.record
   if (state === row.record.state) return end
   if (!NEXT_STATES[row.record.state].includes(state)) return null
+  if ('rebooted' in fact && fact.rebooted === true) return comeBack(end)
   return fact.type === 'stopped' ? end : planRestart(end, now, !('uncharged' in fact && fact.uncharged === true))
 }
 
@@ -126,8 +127,8 @@ function toLaunched(row: ServiceRow, fact: FactOf<'launched'>, now: string): Ser
     error: null,
     timings,
   }
-  const { handle, endpoint } = fact
-  const next = { ...withRecord(row, patch), handle, launchedAttempt: row.record.attempt, endpoint }
+  const { handle, endpoint, boot } = fact
+  const next = { ...withRecord(row, patch), handle, launchedAttempt: row.record.attempt, endpoint, boot }
   return isDeepStrictEqual(next, row) ? row : next
 }
 
@@ -167,8 +168,8 @@ function toObserved(row: ServiceRow, fact: FactOf<'observed'>): ServiceRow | nul
   if (row.record.state !== 'running' && row.record.state !== 'starting') return null
   const endpoint = fact.endpoint ?? row.endpoint
   const moved = endpoint?.host !== row.endpoint?.host || endpoint?.port !== row.endpoint?.port
-  if (!moved && fact.pid === row.record.pid && row.record.error === null) return row
-  return { ...withRecord(row, { pid: fact.pid, error: null }), endpoint }
+  const same = fact.pid === row.record.pid && fact.boot === row.boot && row.record.error === null
+  return !moved && same ? row : { ...withRecord(row, { pid: fact.pid, error: null }), endpoint, boot: fact.boot }
 }
 
 function withLeases(row: ServiceRow, leases: readonly PortLease[]): ServiceRow {

@@ -111,7 +111,16 @@ function lifeTests(contract: Contract): void {
     assert.deepEqual(more, [])
     assert.deepEqual(
       { ...object, createdAt: null, handle: null, port: null, kind: mine.spec.kind },
-      { id: mine.spec.id, name: mine.spec.name, attempt: 1, running: true, createdAt: null, handle: null, port: null, kind: mine.spec.kind },
+      {
+        id: mine.spec.id,
+        name: mine.spec.name,
+        attempt: 1,
+        running: true,
+        createdAt: null,
+        handle: null,
+        port: null,
+        kind: mine.spec.kind,
+      },
     )
     const ids = (await other.list(signal)).map(({ id }) => id)
     assert.equal(ids.includes(mine.spec.id), false)

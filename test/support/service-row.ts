@@ -88,6 +88,7 @@ export const FACTS = {
     startedAt: NOW,
     createMs: null,
     startMs: 5,
+    boot: 'boot-1',
   },
   ready: { type: 'ready' },
   exited: { type: 'exited', exit: { code: 7, signal: null, oom: false }, endedAt: null },
@@ -102,7 +103,7 @@ export const FACTS = {
   next_attempt: { type: 'next_attempt' },
   removed: { type: 'removed' },
   trouble: { type: 'trouble', error: { code: 'HIVE_RUNNER_UNAVAILABLE', detail: 'down' } },
-  observed: { type: 'observed', pid: 42, endpoint: { host: '127.0.0.1', port: 20_002 } },
+  observed: { type: 'observed', pid: 42, endpoint: { host: '127.0.0.1', port: 20_002 }, boot: 'boot-1' },
 } as const satisfies { readonly [Type in Fact['type']]: Extract<Fact, { type: Type }> }
 
 export function changedRow(step: Step): ServiceRow {

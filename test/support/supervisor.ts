@@ -88,6 +88,7 @@ export async function openSupervisor(t: TestContext, setup: SupervisorSetup = {}
     clock,
     log,
     signalingUrl: null,
+    bootId: 'boot-1',
     fillPlaceholders: fillArguments,
     usesPort: () => false,
     kinds: new Map(kinds.map((kind) => [kind.id, kind])),

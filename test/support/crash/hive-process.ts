@@ -15,6 +15,8 @@ export interface HiveCommand {
   readonly env: Readonly<Record<string, string>>
   /** What stands before the command line, such as strace and its options. */
   readonly wrapper?: readonly string[]
+  /** The wrapper becomes Hive by exec, instead of staying above it. */
+  readonly execs?: boolean
   /** Another program than `hive serve`, which must log the same lines. */
   readonly program?: readonly string[]
 }
@@ -82,11 +84,12 @@ export async function startHiveProcess(command: HiveCommand): Promise<HiveProces
     await delay(20) // what it wrote last may still be on its way
     throw new HiveEnded(first, output())
   }
-  const pid = command.wrapper === undefined ? (child.pid ?? 0) : await tracedPid(child)
+  const isTraced = command.wrapper !== undefined && command.execs !== true
+  const pid = isTraced ? await tracedPid(child) : (child.pid ?? 0)
   const signal = (name: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return
     // Behind strace the Hive may be long gone; nobody else gets its pid while strace has not looked at its end.
-    if (command.wrapper === undefined || existsSync(`/proc/${pid}`)) process.kill(pid, name)
+    if (!isTraced || existsSync(`/proc/${pid}`)) process.kill(pid, name)
   }
   return {
     url: `http://127.0.0.1:${first}`,
@@ -99,7 +102,7 @@ export async function startHiveProcess(command: HiveCommand): Promise<HiveProces
     async end(name) {
       signal(name)
       // strace stays as long as anything it traces lives, cocoons too: TERM lets go of all of it (strace(1)).
-      if (command.wrapper !== undefined) child.kill('SIGTERM')
+      if (isTraced) child.kill('SIGTERM')
       return within(ended, START_LIMIT_MS, 'the end of Hive')
     },
   }
