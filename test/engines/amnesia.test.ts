@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { until } from '../support/deadline.ts'
 import { keepContainers } from '../support/engine-store.ts'
@@ -10,10 +13,16 @@ const IMAGE = 'localhost/box:1'
 async function openBoth(t: TestContext) {
   const engine = await openFakeEngine(t)
   const store = keepContainers(engine)
-  const kinds = [{ id: 'box', runner_type: 'docker', runner_config: { image: IMAGE, stop_grace: '1s' } }]
-  const hive = await openHive(t, { kinds, env: { HIVE_DOCKER_HOST: engine.host } })
+  const kinds = [{ id: 'box', runner_type: 'docker', runner_config: { image: IMAGE, stop_grace: '10s' } }]
+  const directory = await mkdtemp(join(tmpdir(), 'hive-amnesia-'))
+  const hive = await openHive(t, { kinds, directory, env: { HIVE_DOCKER_HOST: engine.host } })
   const record = async (name: string) => (await hive.call('GET', `/services/${name}`)).body
   return { engine, store, hive, record, kinds }
+}
+
+/** Hooks run in the order they were given: this one after those of every Hive on it. */
+function removeLater(t: TestContext, directory: string): void {
+  t.after(() => rm(directory, { recursive: true, force: true }))
 }
 
 describe('an engine that forgets', { concurrency: true, timeout: 60_000 }, () => {
@@ -28,6 +37,7 @@ describe('an engine that forgets', { concurrency: true, timeout: 60_000 }, () =>
     await hive.close()
     const env = { HIVE_DOCKER_HOST: engine.host }
     const next = await openHive(t, { kinds, env, directory: hive.directory })
+    removeLater(t, hive.directory)
     await until(() => listed.hits > 0 && denied.hits >= names.length, 10_000, 'all are denied')
     for (const fault of [listed, denied, waits]) fault.mend()
     const settled = engine.calls.length
@@ -46,6 +56,7 @@ describe('an engine that forgets', { concurrency: true, timeout: 60_000 }, () =>
 
   it('F37: DELETE ends a pull that has stalled, lets go of the engine, and leaves nothing', async (t) => {
     const { engine, store, hive, record } = await openBoth(t)
+    removeLater(t, hive.directory)
     engine.on('GET /images/', json(404, { message: 'No such image' }))
     engine.on('POST /images/create', (response) => {
       response.writeHead(200).write('{"status":"Downloading","id":"a","progressDetail":{"current":1,"total":9}}\n')
@@ -70,6 +81,7 @@ describe('an engine that forgets', { concurrency: true, timeout: 60_000 }, () =>
     await hive.close()
     const env = { HIVE_DOCKER_HOST: engine.host }
     const next = await openHive(t, { kinds: [], env, directory: hive.directory })
+    removeLater(t, hive.directory)
     assert.equal((await next.call('GET', '/services/a')).body.desired, 'removed', 'its kind need not exist any more')
     assert.equal(store.containers.size, 1)
     down.mend()
