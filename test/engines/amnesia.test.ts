@@ -52,6 +52,8 @@ describe('an engine that forgets', { concurrency: true, timeout: 60_000 }, () =>
     }
     assert.equal(store.containers.size, names.length)
     assert.equal(engine.calls.filter(({ line }) => line.startsWith('POST /containers/create')).length, names.length)
+    // The fake ends before the Hives do.
+    for (const name of names) assert.equal((await next.call('DELETE', `/services/${name}`)).status, 200)
   })
 
   it('F37: DELETE ends a pull that has stalled, lets go of the engine, and leaves nothing', async (t) => {
