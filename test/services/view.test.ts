@@ -49,6 +49,7 @@ describe('lookup', () => {
       ports: row.leases,
       stripPrefix: true,
       allowOrigins: [],
+      activity: null,
     })
   })
 
