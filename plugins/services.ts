@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { acceptsEnvironment } from '../src/kinds/accept.ts'
 import { checkRequestIdForConfig, needsPort, resolveForAttempt } from '../src/kinds/attempt.ts'
 import type { Clock } from '../src/services/context.ts'
+import { takeUpLogs } from '../src/services/log-duty.ts'
 import { PortPool } from '../src/services/ports.ts'
 import { reconcile } from '../src/services/reconcile.ts'
 import { StartSlots } from '../src/services/start-slots.ts'
@@ -38,6 +39,7 @@ export default plugin(
   async (app: FastifyInstance, options: ServicesOptions) => {
     const { config, table, clock } = options
     const view = new ServiceView()
+    const logs = takeUpLogs(view, app.logs, app.runners.drivers)
     const supervisor = new Supervisor({
       table,
       view,
@@ -50,6 +52,7 @@ export default plugin(
       signalingUrl: config.signalingUrl,
       fillPlaceholders: resolveForAttempt,
       usesPort: needsPort,
+      drainLog: (row) => logs.drain(row),
       kinds: app.kinds,
       rules: { acceptsEnvironment, checkRequestId: checkRequestIdForConfig },
       describe: (kind) => app.runners.describe(kind),
@@ -66,7 +69,7 @@ export default plugin(
       await table.close()
     })
   },
-  { name: 'services', dependencies: ['kinds', 'runners'] },
+  { name: 'services', dependencies: ['kinds', 'runners', 'logs'] },
 )
 
 /** @returns the function that ends the passes and waits for the one under way. */

@@ -5,6 +5,7 @@ import auth from '../plugins/auth.ts'
 import cors from '../plugins/cors.ts'
 import hostGuard from '../plugins/host-guard.ts'
 import kinds from '../plugins/kinds.ts'
+import logs from '../plugins/logs.ts'
 import metrics from '../plugins/metrics.ts'
 import openapi from '../plugins/openapi.ts'
 import problemDetails, { answerFrameworkError } from '../plugins/problem-details.ts'
@@ -17,6 +18,7 @@ import changeRoutes from '../routes/changes.ts'
 import documentRoutes from '../routes/documents.ts'
 import healthRoutes from '../routes/health.ts'
 import kindRoutes from '../routes/kinds.ts'
+import logRoutes from '../routes/logs.ts'
 import metricsRoutes from '../routes/metrics.ts'
 import serviceRoutes from '../routes/services.ts'
 import spawnRoutes from '../routes/spawn.ts'
@@ -58,6 +60,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(kinds, { kinds: config.kinds })
   await app.register(metrics)
   await app.register(runners, { config, instanceId: state.instanceId, drivers: parts.drivers })
+  await app.register(logs, { config, clock, log })
   await app.register(services, { config, table, masterKey: state.masterKey, clock, log })
   await app.register(waits)
   await app.register(openapi, { version })
@@ -71,6 +74,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await control.register(serviceRoutes)
     await control.register(changeRoutes)
     await control.register(kindRoutes)
+    await control.register(logRoutes)
     await control.register(metricsRoutes)
   })
   return app

@@ -13,11 +13,14 @@ import { ImageStore } from './container/image-store.ts'
 import { LABEL } from './container/labels.ts'
 import { launch } from './container/launch.ts'
 import { ListenProbe } from './container/listen-probe.ts'
+import { readContainerLogs } from './container/logs.ts'
 import { ownedObject, statusOf } from './container/observe.ts'
 import type { RunCredentialHelper } from './container/registry-auth.ts'
 import { type Dial, EngineRefusal } from './container/request.ts'
 import {
   type LaunchSpec,
+  type LogCapable,
+  type OutputQuery,
   type RunnerDriver,
   type RunnerHandle,
   type RunnerStatus,
@@ -45,7 +48,7 @@ export function createContainerDriver(options: ContainerDriverOptions): RunnerDr
   return new ContainerDriver(options)
 }
 
-class ContainerDriver implements RunnerDriver {
+class ContainerDriver implements RunnerDriver, LogCapable {
   readonly type: 'docker' | 'podman'
   readonly #instanceId: string
   readonly #warn: (message: string) => void
@@ -146,6 +149,11 @@ class ContainerDriver implements RunnerDriver {
       if (error instanceof RunnerUnreachable || error instanceof EngineRefusal) return false
       throw error
     }
+  }
+
+  async *logs(handle: RunnerHandle, query: OutputQuery, signal: AbortSignal) {
+    const { engine: id, containerId } = readHandle(handle)
+    yield* readContainerLogs(await this.#pool.withId(id, signal), containerId, query, signal)
   }
 
   async close() {

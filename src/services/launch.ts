@@ -81,6 +81,7 @@ async function startSomewhere(context: ActionContext, signal: AbortSignal): Prom
 async function startOnce(context: ActionContext, signal: AbortSignal): Promise<Started> {
   const release = await context.parts.slots.acquire(signal)
   try {
+    await context.parts.drainLog(context.row())
     const spec = launchSpec(context.parts, context.row(), context.row().leases)
     const since = performance.now()
     const launched = await context.driver.start(spec, signal)
