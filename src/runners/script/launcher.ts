@@ -30,7 +30,8 @@ if [ "$__hive_mode" = launch ]; then
   echo "$__hive_pid $__hive_start" >"$__hive_dir/claim" || exit 0
   set +C
   trap : HUP INT QUIT TERM
-  "$__hive_setsid" "$__hive_sh" "$0" shim "$__hive_dir" "$__hive_leaf" "$__hive_mark" "$@" 2>&3 3>&-
+  # In a subshell: with the redirection out here, dash would write "Terminated" into the cocoon's own stderr.
+  ( exec "$__hive_setsid" "$__hive_sh" "$0" shim "$__hive_dir" "$__hive_leaf" "$__hive_mark" "$@" 2>&3 3>&- )
   __hive_code=$?
   if [ -e "$__hive_dir/refused" ]; then exit 0; fi
   # The cocoon ends with its worker, unless Hive is stopping it and gives its children their grace.
