@@ -3,6 +3,7 @@ import { change } from './commands/change.ts'
 import { kinds } from './commands/kinds.ts'
 import { later } from './commands/later.ts'
 import { list } from './commands/list.ts'
+import { logs } from './commands/logs.ts'
 import { open } from './commands/open.ts'
 import { serve } from './commands/serve.ts'
 import { show } from './commands/show.ts'
@@ -10,7 +11,7 @@ import { spawn } from './commands/spawn.ts'
 import { EXIT, reportFailure, usage } from './failure.ts'
 import type { CliIo, Environment } from './io.ts'
 
-const COMMANDS: readonly Command[] = [serve, spawn, list, kinds, show, open, ...change, ...later]
+const COMMANDS: readonly Command[] = [serve, spawn, list, kinds, show, logs, open, ...change, ...later]
 
 /**
  * Runs one command line.

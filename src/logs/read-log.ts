@@ -39,9 +39,9 @@ export async function readOn(log: ServiceLog, cursor: LogCursor, since: number |
     if (place === null) return null
     const read = await readLines(place.segment, place.offset)
     const chunk = take(read?.lines ?? [], { after: at.seq, upTo: log.lastSeq, since })
-    if (chunk.lastSeq > at.seq) idle = 0
-    const isOver = read === null || (read.isEnd && chunk.lastSeq < log.lastSeq)
-    at = { seq: chunk.lastSeq, segment: isOver ? null : place.segment, offset: place.offset + chunk.bytes }
+    const next = advance({ at, place, chunk, isLast: read === null || (read.isEnd && chunk.lastSeq < log.lastSeq) })
+    if (next.isProgress) idle = 0
+    at = next.at
     if (chunk.lines.length > 0 || chunk.missed > 0) return { lines: chunk.lines, missed: chunk.missed, cursor: at }
   }
   return null
@@ -51,6 +51,22 @@ export async function readOn(log: ServiceLog, cursor: LogCursor, since: number |
 export async function oldestCursor(log: ServiceLog): Promise<LogCursor> {
   const [oldest] = await listSegments(log.directory)
   return cursorAfter(oldest === undefined ? log.lastSeq : oldest.firstSeq - 1)
+}
+
+interface Step {
+  readonly at: LogCursor
+  readonly place: { readonly segment: Segment; readonly offset: number }
+  readonly chunk: { readonly lastSeq: number; readonly bytes: number }
+  /** The file holds no more of what is there. */
+  readonly isLast: boolean
+}
+
+function advance({ at, place, chunk, isLast }: Step): { readonly at: LogCursor; readonly isProgress: boolean } {
+  const segment = isLast ? null : place.segment
+  return {
+    at: { seq: chunk.lastSeq, segment, offset: place.offset + chunk.bytes },
+    isProgress: chunk.lastSeq > at.seq || (chunk.bytes > 0 && !isLast),
+  }
 }
 
 async function placeOf(log: ServiceLog, { seq, segment, offset }: LogCursor) {

@@ -35,7 +35,7 @@ test('no command and unknown commands exit 2 with the way to the help on stderr'
 })
 
 test('logs, orphans and doctor say that they are not in this version yet, exit 2', async () => {
-  for (const command of ['logs', 'orphans', 'doctor']) {
+  for (const command of ['orphans', 'doctor']) {
     const ran = await hive([command])
     assert.equal(ran.code, 2, command)
     assert.match(ran.stderr, /not in this version yet/, command)

@@ -2,7 +2,7 @@ import type { Command } from '../command.ts'
 import { CliFailure, EXIT } from '../failure.ts'
 
 /** Words that have a meaning already but no code yet: an honest no instead of "unknown command". */
-export const later: readonly Command[] = ['logs', 'orphans', 'doctor'].map((name) => ({
+export const later: readonly Command[] = ['orphans', 'doctor'].map((name) => ({
   name,
   summary: 'not in this version yet',
   help: `hive ${name} is not in this version yet.\n`,

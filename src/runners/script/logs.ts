@@ -7,10 +7,11 @@ import type { OutputBatch, OutputPiece, OutputQuery } from '../driver.ts'
 import { OUTPUT_STREAMS, outputFile } from './output.ts'
 import { Reclaimer } from './reclaim.ts'
 
-const CHUNK_BYTES = 65_536
-/** More than a log can keep: what is older would be dropped again at once. */
-const MAX_BACKLOG_BYTES = 32 * 1024 * 1024
-const KEPT_BACKLOG_BYTES = 16 * 1024 * 1024
+/** Little more than the longest line: of the shortest lines this is ten thousand, and each takes its time. */
+const CHUNK_BYTES = 20_480
+/** A cocoon that writes faster than its log can be kept loses the older part, which would soon be dropped anyway. */
+const MAX_BACKLOG_BYTES = 16 * 1024 * 1024
+const KEPT_BACKLOG_BYTES = 8 * 1024 * 1024
 /** The watcher tells of new output at once; this is how often to look in case it cannot. */
 const LOOK_EVERY_MS = 2_000
 /** Lines that come one by one are taken together. */
