@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { commit, prove, type TableFailure } from './table-commit.ts'
+import { migrate, SCHEMA_VERSION } from './table-schema.ts'
 
 /**
  * The one thread that touches the service table. Writes that arrive together share one transaction and one fsync
@@ -18,8 +19,22 @@ export interface StoredRow {
   readonly sealed: Uint8Array | null
 }
 
+/** A small JSON body that must survive a restart, such as a result that is owed: found by its collection and key. */
+export interface StoredDocument {
+  readonly key: string
+  readonly body: string
+}
+
 export type TableRequest =
   | { readonly call: number; readonly op: 'write'; readonly row: StoredRow }
+  | {
+      readonly call: number
+      readonly op: 'putDocument'
+      readonly collection: string
+      readonly document: StoredDocument
+    }
+  | { readonly call: number; readonly op: 'dropDocument'; readonly collection: string; readonly key: string }
+  | { readonly call: number; readonly op: 'documents'; readonly collection: string }
   | { readonly call: number; readonly op: 'purge'; readonly id: string }
   | { readonly call: number; readonly op: 'load' }
   | { readonly call: number; readonly op: 'prove' }
@@ -29,6 +44,7 @@ export interface TableReply {
   readonly call: number
   readonly failure: TableFailure | null
   readonly rows?: readonly StoredRow[]
+  readonly documents?: readonly StoredDocument[]
 }
 
 export type RefusalReason = 'locked' | 'lock_damaged' | 'newer' | 'damaged' | 'missing' | 'unusable'
@@ -37,8 +53,6 @@ export interface TableStarted {
   readonly started: true
   readonly refused: { readonly reason: RefusalReason; readonly message: string } | null
 }
-
-export const SCHEMA_VERSION = 1
 
 // Primary result codes, sqlite.org/rescode.html.
 const BUSY = 5
@@ -49,6 +63,9 @@ interface Statements {
   readonly write: StatementSync
   readonly purge: StatementSync
   readonly load: StatementSync
+  readonly putDocument: StatementSync
+  readonly dropDocument: StatementSync
+  readonly documents: StatementSync
 }
 
 class Refused extends Error {
@@ -107,22 +124,9 @@ function openTable(file: string, lock: DatabaseSync): DatabaseSync {
   // A table that has vanished must not be mistaken for one that never was: every cocoon would be forgotten.
   const made = lock.prepare('SELECT at FROM made').get() !== undefined
   if (version === 0 && made) throw new Refused('missing', 'hive.db is missing or empty, but there has been one')
-  if (version === 0) createSchema(db)
+  migrate(db, version)
   if (!made) lock.prepare('INSERT INTO made VALUES (?)').run(new Date().toISOString())
   return db
-}
-
-function createSchema(db: DatabaseSync): void {
-  db.exec(`
-    BEGIN IMMEDIATE;
-    CREATE TABLE services (
-      id TEXT PRIMARY KEY, name TEXT NOT NULL, live INTEGER NOT NULL, request_id TEXT NOT NULL,
-      body TEXT NOT NULL, sealed BLOB
-    ) STRICT, WITHOUT ROWID;
-    CREATE UNIQUE INDEX one_live_service_per_name ON services (name) WHERE live = 1;
-    CREATE UNIQUE INDEX one_service_per_request ON services (request_id);
-    PRAGMA user_version = ${SCHEMA_VERSION};
-    COMMIT;`)
 }
 
 function serve(db: DatabaseSync, lock: DatabaseSync): void {
@@ -131,6 +135,10 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, live = excluded.live, body = excluded.body, sealed = excluded.sealed`),
     purge: db.prepare('DELETE FROM services WHERE id = ?'),
     load: db.prepare('SELECT id, name, live, request_id AS requestId, body, sealed FROM services'),
+    putDocument: db.prepare(`INSERT INTO documents (collection, key, body) VALUES (?, ?, ?)
+      ON CONFLICT (collection, key) DO UPDATE SET body = excluded.body`),
+    dropDocument: db.prepare('DELETE FROM documents WHERE collection = ? AND key = ?'),
+    documents: db.prepare('SELECT key, body FROM documents WHERE collection = ? ORDER BY key'),
   }
   let waiting: TableRequest[] = []
   parentPort?.on('message', (request: TableRequest) => {
@@ -142,6 +150,8 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
     if (request.op === 'prove') return reply({ call: request.call, failure: prove(db) })
     if (request.op === 'load')
       return reply({ call: request.call, failure: null, rows: statements.load.all() as unknown as StoredRow[] })
+    if (request.op === 'documents')
+      return reply({ call: request.call, failure: null, documents: readDocuments(statements, request.collection) })
     // The whole burst is delivered before the next immediate: that is the group.
     if (waiting.push(request) === 1) {
       setImmediate(() => {
@@ -151,6 +161,10 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
       })
     }
   })
+}
+
+function readDocuments({ documents }: Statements, collection: string): readonly StoredDocument[] {
+  return documents.all(collection) as unknown as StoredDocument[]
 }
 
 function commitGroup(db: DatabaseSync, statements: Statements, group: readonly TableRequest[]): void {
@@ -170,10 +184,21 @@ function transact(db: DatabaseSync, statements: Statements, group: readonly Tabl
 }
 
 function apply(statements: Statements, request: TableRequest): void {
-  if (request.op === 'purge') statements.purge.run(request.id)
-  if (request.op !== 'write') return
-  const { id, name, live, requestId, body, sealed } = request.row
-  statements.write.run(id, name, live, requestId, body, sealed)
+  switch (request.op) {
+    case 'write': {
+      const { id, name, live, requestId, body, sealed } = request.row
+      statements.write.run(id, name, live, requestId, body, sealed)
+      return
+    }
+    case 'purge':
+      statements.purge.run(request.id)
+      return
+    case 'putDocument':
+      statements.putDocument.run(request.collection, request.document.key, request.document.body)
+      return
+    case 'dropDocument':
+      statements.dropDocument.run(request.collection, request.key)
+  }
 }
 
 /** The primary SQLite result code; 0 = some other error. */

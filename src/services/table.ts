@@ -5,8 +5,18 @@ import { StateDirectoryError } from './state-directory.ts'
 import type { TableFailure } from './table-commit.ts'
 import type { RefusalReason, StoredRow, TableReply, TableRequest, TableStarted } from './table-worker.ts'
 
+/** Small JSON bodies that must survive a restart, in the same file and under the same rules as the rows. */
+export interface DocumentStore {
+  /** Keeps a body under its collection and key, in place of an older one. @throws HIVE_STORE_FAILED, HIVE_STORE_FULL */
+  putDocument(collection: string, key: string, body: unknown): Promise<void>
+  /** Fine if there is none. @throws HIVE_STORE_FAILED, HIVE_STORE_FULL */
+  dropDocument(collection: string, key: string): Promise<void>
+  /** Everything of a collection that is on the disk, by key. A put under way may not be in it yet. */
+  documents(collection: string): Promise<ReadonlyMap<string, unknown>>
+}
+
 /** The service table on disk: one worker thread, one writer. A promise that resolves means the row is on the disk. */
-export interface ServiceTable {
+export interface ServiceTable extends DocumentStore {
   /** @throws StateDirectoryError  a row cannot be read. */
   load(): Promise<readonly ServiceRow[]>
   /** @throws HIVE_STORE_FAILED, HIVE_STORE_FULL  nothing was written. */
@@ -17,10 +27,8 @@ export interface ServiceTable {
   close(): Promise<void>
 }
 
-type Call =
-  | Omit<Extract<TableRequest, { op: 'write' }>, 'call'>
-  | Omit<Extract<TableRequest, { op: 'purge' }>, 'call'>
-  | { op: 'load' | 'prove' | 'close' }
+type WithoutCall<Request> = Request extends unknown ? Omit<Request, 'call'> : never
+type Call = WithoutCall<TableRequest>
 
 interface Waiting {
   readonly resolve: (reply: TableReply) => void
@@ -94,6 +102,19 @@ class WorkerTable implements ServiceTable {
 
   async purge(id: string): Promise<void> {
     await this.#call({ op: 'purge', id })
+  }
+
+  async putDocument(collection: string, key: string, body: unknown): Promise<void> {
+    await this.#call({ op: 'putDocument', collection, document: { key, body: JSON.stringify(body) } })
+  }
+
+  async dropDocument(collection: string, key: string): Promise<void> {
+    await this.#call({ op: 'dropDocument', collection, key })
+  }
+
+  async documents(collection: string): Promise<ReadonlyMap<string, unknown>> {
+    const { documents = [] } = await this.#call({ op: 'documents', collection })
+    return new Map(documents.map(({ key, body }) => [key, JSON.parse(body) as unknown]))
   }
 
   async close(): Promise<void> {
