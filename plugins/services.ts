@@ -10,7 +10,7 @@ import { PortPool } from '../src/services/ports.ts'
 import { reconcile } from '../src/services/reconcile.ts'
 import { StartSlots } from '../src/services/start-slots.ts'
 import { Supervisor } from '../src/services/supervisor.ts'
-import type { ServiceTable } from '../src/services/table.ts'
+import type { StateStore } from '../src/services/table.ts'
 import { createVault } from '../src/services/vault.ts'
 import { ServiceView } from '../src/services/view.ts'
 import type { HiveConfig } from '../src/settings.ts'
@@ -20,13 +20,13 @@ declare module 'fastify' {
     supervisor: Supervisor
     /** Reads only: everything that changes a service goes through the supervisor. */
     services: ServiceView
-    serviceTable: ServiceTable
+    serviceTable: StateStore
   }
 }
 
 export interface ServicesOptions {
   readonly config: HiveConfig
-  readonly table: ServiceTable
+  readonly table: StateStore
   readonly masterKey: Buffer
   readonly clock: Clock
   readonly log: Logger
@@ -39,9 +39,14 @@ export default plugin(
   async (app: FastifyInstance, options: ServicesOptions) => {
     const { config, table, clock } = options
     const view = new ServiceView()
+    view.onProgress((row, progress) => app.events.pull(row, progress))
     const logs = takeUpLogs(view, app.logs, app.runners.drivers)
     const supervisor = new Supervisor({
-      table,
+      table: app.events.recording(
+        table,
+        (id) => view.byId(id),
+        (id) => app.logs.forget(id),
+      ),
       view,
       vault: createVault(options.masterKey),
       ports: new PortPool(config.portRange, () => clock.now().getTime()),
@@ -69,7 +74,7 @@ export default plugin(
       await table.close()
     })
   },
-  { name: 'services', dependencies: ['kinds', 'runners', 'logs'] },
+  { name: 'services', dependencies: ['kinds', 'runners', 'logs', 'events'] },
 )
 
 /** @returns the function that ends the passes and waits for the one under way. */

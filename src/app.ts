@@ -3,6 +3,7 @@ import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import auth from '../plugins/auth.ts'
 import cors from '../plugins/cors.ts'
+import events from '../plugins/events.ts'
 import hostGuard from '../plugins/host-guard.ts'
 import kinds from '../plugins/kinds.ts'
 import logs from '../plugins/logs.ts'
@@ -16,6 +17,7 @@ import strictJson from '../plugins/strict-json.ts'
 import waits from '../plugins/waits.ts'
 import changeRoutes from '../routes/changes.ts'
 import documentRoutes from '../routes/documents.ts'
+import eventRoutes from '../routes/events.ts'
 import healthRoutes from '../routes/health.ts'
 import kindRoutes from '../routes/kinds.ts'
 import logRoutes from '../routes/logs.ts'
@@ -26,13 +28,13 @@ import { serverOptions } from './http/server-options.ts'
 import type { RunnerDriver } from './runners/driver.ts'
 import type { Clock } from './services/context.ts'
 import type { StateDirectory } from './services/state-directory.ts'
-import type { ServiceTable } from './services/table.ts'
+import type { StateStore } from './services/table.ts'
 import type { HiveConfig } from './settings.ts'
 
 export interface AppParts {
   readonly config: HiveConfig
   readonly state: StateDirectory
-  readonly table: ServiceTable
+  readonly table: StateStore
   readonly log: Logger
   readonly version: string
   readonly clock?: Clock
@@ -60,6 +62,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(kinds, { kinds: config.kinds })
   await app.register(metrics)
   await app.register(runners, { config, instanceId: state.instanceId, drivers: parts.drivers })
+  await app.register(events, { config, table, clock, log })
   await app.register(logs, { config, clock, log })
   await app.register(services, { config, table, masterKey: state.masterKey, clock, log })
   await app.register(waits)
@@ -75,6 +78,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await control.register(changeRoutes)
     await control.register(kindRoutes)
     await control.register(logRoutes)
+    await control.register(eventRoutes)
     await control.register(metricsRoutes)
   })
   return app

@@ -21,3 +21,19 @@ export const LogText = Type.String({
     'Per line {seq, time, stream, line}, where it applies with partial (no line feed followed), ' +
     'dropped (bytes of output lost there) or marker ("gap", "slow").',
 })
+
+const list = (description: string) => Type.Optional(Type.String({ maxLength: 1000, description }))
+
+export const EventsQuery = Type.Object(
+  {
+    name: list('One service name, or several with commas.'),
+    kind: list('One kind, or several with commas.'),
+    type: list('state, intent, health, pull, restart, exit, config: one, or several with commas.'),
+    after: Type.Optional(Type.Integer({ minimum: 0, description: 'As Last-Event-ID; 0 = all that is kept.' })),
+  },
+  closed,
+)
+
+export const EventText = Type.String({
+  description: 'Server-sent events; data is {seq, at, type, service: {id, name, kind, attempt} or null, data}.',
+})

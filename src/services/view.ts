@@ -43,6 +43,7 @@ export class ServiceView implements RouteTable {
   readonly #observedAt = new Map<string, string>()
   readonly #listeners = new Set<Listener>()
   readonly #closedListeners = new Set<(closed: { id: string; attempt: number }) => void>()
+  readonly #progressListeners = new Set<(row: ServiceRow, progress: ServiceProgress) => void>()
   #sorted: readonly ServiceRow[] | null = null
 
   setOrigins(origins: Origins): void {
@@ -76,7 +77,10 @@ export class ServiceView implements RouteTable {
 
   /** A late word of a preparation that was broken off is not heard any more. */
   setProgress(id: string, progress: ServiceProgress): void {
-    if (this.#rows.get(id)?.record.state === 'preparing') this.#progress.set(id, progress)
+    const row = this.#rows.get(id)
+    if (row?.record.state !== 'preparing') return
+    this.#progress.set(id, progress)
+    for (const listener of this.#progressListeners) listener(row, progress)
   }
 
   setObserved(id: string, at: string): void {
@@ -106,6 +110,10 @@ export class ServiceView implements RouteTable {
   onChange(listener: Listener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  onProgress(listener: (row: ServiceRow, progress: ServiceProgress) => void): void {
+    this.#progressListeners.add(listener)
   }
 
   rows(): Iterable<ServiceRow> {

@@ -4,6 +4,7 @@ import { until } from '../support/deadline.ts'
 import { engineOrSkip, TEST_IMAGES } from '../support/engines.ts'
 import { type HiveOptions, openHive, type TestHive } from '../support/hive.ts'
 import { linesOf, logText, outputOf } from '../support/log-reader.ts'
+import { ownPortRange } from '../support/port-range.ts'
 
 interface Runner {
   readonly name: string
@@ -23,7 +24,7 @@ function container(type: 'docker' | 'podman', host: string) {
         runner_config: { image: TEST_IMAGES.sleep, command: ['sh', '-c'], args: [program] },
       },
     ],
-    env: { [`HIVE_${type.toUpperCase()}_HOST`]: host },
+    env: { HIVE_PORT_RANGE: ownPortRange(), [`HIVE_${type.toUpperCase()}_HOST`]: host },
   })
 }
 
@@ -32,6 +33,7 @@ const RUNNERS: readonly Runner[] = [
     name: 'script',
     skip: false,
     options: (program) => ({
+      env: { HIVE_PORT_RANGE: ownPortRange() },
       kinds: [
         {
           id: 'talker',

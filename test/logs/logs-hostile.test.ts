@@ -7,6 +7,7 @@ import { startHiveProcess } from '../support/crash/hive-process.ts'
 import { until, within } from '../support/deadline.ts'
 import { openHive, type TestHive } from '../support/hive.ts'
 import { type AnyLine, followLines, linesOf, logText, outputOf } from '../support/log-reader.ts'
+import { ownPortRange } from '../support/port-range.ts'
 import { tempDirectory } from '../support/temp-directory.ts'
 
 function talker(program: string) {
@@ -14,7 +15,7 @@ function talker(program: string) {
 }
 
 async function spawnTalker(t: TestContext, program: string): Promise<TestHive> {
-  const hive = await openHive(t, { kinds: talker(program) })
+  const hive = await openHive(t, { kinds: talker(program), env: { HIVE_PORT_RANGE: ownPortRange() } })
   await hive.spawn({ kind: 'talker', name: 'talker' }, '')
   return hive
 }
@@ -121,7 +122,12 @@ test('A25 A26: odd queries are clamped, ignored or refused', async (t) => {
 test('F62: Hive killed with SIGKILL while it streams, again and again: the follower ends up with every byte once', async (t) => {
   const stateDir = await tempDirectory(t)
   const program = 'i=0; while [ $i -lt 12000 ]; do i=$((i+1)); echo "line $i"; done; echo end >&2; exec sleep 1000'
-  const env = { HIVE_STATE_DIR: stateDir, HIVE_PORT: '0', COCOON_KINDS: JSON.stringify(talker(program)) }
+  const env = {
+    HIVE_STATE_DIR: stateDir,
+    HIVE_PORT: '0',
+    HIVE_PORT_RANGE: ownPortRange(),
+    COCOON_KINDS: JSON.stringify(talker(program)),
+  }
   let hive = await startHiveProcess({ env })
   t.after(async () => {
     await fetch(`${hive.url}/services/talker`, { method: 'DELETE', headers: auth(hive.token) })

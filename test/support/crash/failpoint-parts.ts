@@ -6,9 +6,8 @@ import { createContainerDriver } from '../../../src/runners/container.ts'
 import type { RunnerDriver } from '../../../src/runners/driver.ts'
 import { runCredentialHelper } from '../../../src/runners/script/credential-helper.ts'
 import { createScriptDriver } from '../../../src/runners/script/driver.ts'
-import type { ServiceRow } from '../../../src/services/record.ts'
 import { openStateDirectory, type StateDirectory } from '../../../src/services/state-directory.ts'
-import { openServiceTable, type ServiceTable } from '../../../src/services/table.ts'
+import { openServiceTable, type StateStore } from '../../../src/services/table.ts'
 import type { HiveConfig } from '../../../src/settings.ts'
 
 export type Point = (name: string) => void
@@ -36,15 +35,16 @@ function driversOf(config: HiveConfig, { instanceId }: StateDirectory): readonly
   ]
 }
 
-function watchedTable(table: ServiceTable, point: Point): ServiceTable {
+function watchedTable(table: StateStore, point: Point): StateStore {
   return new Proxy(table, {
     get(target, key) {
       const member = Reflect.get(target, key, target)
       if (key !== 'write') return typeof member === 'function' ? member.bind(target) : member
-      return async (row: ServiceRow) => {
+      return async (...written: Parameters<StateStore['write']>) => {
+        const [row] = written
         const name = `write ${row.record.desired} ${row.record.state}#${row.record.attempt}`
         point(`before ${name}`)
-        await target.write(row)
+        await target.write(...written)
         point(`after ${name}`)
       }
     },
