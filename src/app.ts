@@ -22,6 +22,7 @@ import healthRoutes from '../routes/health.ts'
 import kindRoutes from '../routes/kinds.ts'
 import logRoutes from '../routes/logs.ts'
 import metricsRoutes from '../routes/metrics.ts'
+import postMortemRoutes from '../routes/post-mortem.ts'
 import serviceRoutes from '../routes/services.ts'
 import spawnRoutes from '../routes/spawn.ts'
 import { serverOptions } from './http/server-options.ts'
@@ -79,6 +80,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await control.register(kindRoutes)
     await control.register(logRoutes)
     await control.register(eventRoutes)
+    await control.register(postMortemRoutes)
     await control.register(metricsRoutes)
   })
   return app

@@ -1,4 +1,6 @@
 import { Type } from 'typebox'
+import { ServiceRef } from '../schemas.ts'
+import type { PostMortem } from './post-mortem.ts'
 
 /** Shapes of the calls that watch cocoons: logs, events, post-mortems. */
 
@@ -37,3 +39,19 @@ export const EventsQuery = Type.Object(
 export const EventText = Type.String({
   description: 'Server-sent events; data is {seq, at, type, service: {id, name, kind, attempt} or null, data}.',
 })
+
+export const IdQuery = Type.Object({ id }, closed)
+
+const open = () => Type.Object({}, { additionalProperties: true })
+
+export const PostMortemSchema = Type.Unsafe<PostMortem>(
+  Type.Object({
+    service: ServiceRef,
+    exit: Type.Union([open(), Type.Null()], { description: 'code, signal, reason, oom' }),
+    error: Type.Union([open(), Type.Null()]),
+    log: Type.Array(open(), { description: 'The last 200 lines, as GET /services/:name/logs gives them.' }),
+    probes: Type.Array(open()),
+    stats: Type.Union([open(), Type.Null()]),
+    timeline: Type.Array(open(), { description: 'Events, as GET /events gives them.' }),
+  }),
+)

@@ -86,6 +86,22 @@ for (const runner of RUNNERS)
       assert.equal(outputOf(all, 'stderr'), 'err\nerr\n')
     })
 
+    test('a post-mortem has one shape, and stays readable after the removal', async (t) => {
+      const hive = await spawnTalker(t, runner, 'i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo "l $i"; done; exit 7')
+      await until(async () => (await hive.call('GET', '/services/talker')).body.exit, 30_000, 'its end')
+      await hive.call('DELETE', '/services/talker')
+      assert.equal((await hive.call('GET', '/services/talker')).status, 410)
+      const { status, body } = await hive.call('GET', '/services/talker/post-mortem')
+      assert.equal(status, 200)
+      assert.deepEqual([body.exit.code, body.exit.signal, body.exit.oom], [7, null, false])
+      assert.equal(body.log.length, 200)
+      assert.deepEqual([body.log[0].line, body.log[199].line], ['l 101', 'l 300'])
+      const states = body.timeline.filter(({ type }: { type: string }) => type === 'state')
+      assert.deepEqual([states[0].data.state, states.at(-1).data.state], ['requested', 'removed'])
+      assert.equal(body.service.state, 'removed')
+      assert.deepEqual([body.probes, body.stats], [[], null])
+    })
+
     test('F60: one huge line and binary output come whole, in pieces of 16 KB', async (t) => {
       const program = 'head -c 100000 /dev/zero | tr "\\0" x; echo; printf "\\377\\376\\033[1m\\r\\n"'
       const hive = await spawnTalker(t, runner, program)
