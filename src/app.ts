@@ -15,6 +15,7 @@ import runners from '../plugins/runners.ts'
 import services from '../plugins/services.ts'
 import strictJson from '../plugins/strict-json.ts'
 import waits from '../plugins/waits.ts'
+import webhook from '../plugins/webhook.ts'
 import changeRoutes from '../routes/changes.ts'
 import documentRoutes from '../routes/documents.ts'
 import eventRoutes from '../routes/events.ts'
@@ -67,6 +68,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(logs, { config, clock, log })
   await app.register(services, { config, table, masterKey: state.masterKey, clock, log })
   await app.register(waits)
+  await app.register(webhook, { config, clock, log })
   await app.register(openapi, { version })
   await app.register(proxy, { config, routes: app.services, verifyToken: app.verifyToken, token: state.token })
   await app.register(healthRoutes)

@@ -25,6 +25,8 @@ export const TEST_CONFIG: HiveConfig = Object.freeze({
   hiveId: 'test',
   hiveSecret: null,
   signalingUrl: null,
+  webhookUrl: null,
+  webhookSecret: null,
   dockerHosts: [],
   podmanHosts: [],
   cocoonDomain: 'localhost',
