@@ -66,6 +66,7 @@ export default plugin(
     })
     app.decorate('services', view).decorate('supervisor', supervisor).decorate('serviceTable', table)
     await supervisor.load()
+    await app.logs.sweep((id) => view.byId(id) !== null)
     view.onChange(app.metrics.serviceChanged)
     const stop = reconcileRegularly(app, options)
     app.addHook('onClose', async () => {

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canLog, type RunnerDriver, type RunnerHandle } from '../runners/driver.ts'
 import { Collector } from './collector.ts'
@@ -91,6 +91,12 @@ export class LogKeeper {
     }).catch(() => undefined) // it is removed, whatever was wrong with it
     this.#held.delete(id)
     await rm(join(this.#options.directory, id), { recursive: true, force: true })
+  }
+
+  /** Removes what a Hive has left that died while it forgot a service. */
+  async sweep(isKnown: (id: string) => boolean): Promise<void> {
+    const names = await readdir(this.#options.directory).catch(() => [])
+    for (const id of names) if (!isKnown(id)) await this.forget(id)
   }
 
   async close(): Promise<void> {
