@@ -7,11 +7,12 @@ import { checkRequestIdForConfig, needsPort, resolveForAttempt } from '../src/ki
 import { Relays } from '../src/relay/relays.ts'
 import { readBootId } from '../src/services/boot.ts'
 import type { Clock } from '../src/services/context.ts'
+import { takeUpLogs } from '../src/services/log-duty.ts'
 import { PortPool } from '../src/services/ports.ts'
 import { reconcile } from '../src/services/reconcile.ts'
 import { StartSlots } from '../src/services/start-slots.ts'
 import { Supervisor } from '../src/services/supervisor.ts'
-import type { ServiceTable } from '../src/services/table.ts'
+import type { StateStore } from '../src/services/table.ts'
 import { createVault } from '../src/services/vault.ts'
 import { ServiceView } from '../src/services/view.ts'
 import type { HiveConfig } from '../src/settings.ts'
@@ -22,13 +23,13 @@ declare module 'fastify' {
     supervisor: Supervisor
     /** Reads only: everything that changes a service goes through the supervisor. */
     services: ServiceView
-    serviceTable: ServiceTable
+    serviceTable: StateStore
   }
 }
 
 export interface ServicesOptions {
   readonly config: HiveConfig
-  readonly table: ServiceTable
+  readonly table: StateStore
   readonly masterKey: Buffer
   readonly clock: Clock
   readonly log: Logger
@@ -42,8 +43,14 @@ export default plugin(
     const { config, table, clock } = options
     const view = new ServiceView()
     const relays = await openRelays(options)
+    view.onProgress((row, progress) => app.events.pull(row, progress))
+    const logs = takeUpLogs(view, app.logs, app.runners.drivers)
     const supervisor = new Supervisor({
-      table,
+      table: app.events.recording(
+        table,
+        (id) => view.byId(id),
+        (id) => app.logs.forget(id),
+      ),
       view,
       vault: createVault(options.masterKey),
       ports: new PortPool(config.portRange, () => clock.now().getTime(), anyPortOf(config)),
@@ -56,6 +63,7 @@ export default plugin(
       bootId: readBootId(),
       fillPlaceholders: resolveForAttempt,
       usesPort: needsPort,
+      drainLog: (row) => logs.drain(row),
       kinds: app.kinds,
       rules: { acceptsEnvironment, checkRequestId: checkRequestIdForConfig },
       describe: (kind) => app.runners.describe(kind),
@@ -64,6 +72,7 @@ export default plugin(
     })
     app.decorate('services', view).decorate('supervisor', supervisor).decorate('serviceTable', table)
     await supervisor.load()
+    await app.logs.sweep((id) => view.byId(id) !== null)
     view.onChange(app.metrics.serviceChanged)
     const stop = reconcileRegularly(app, options)
     app.addHook('onClose', async () => {
@@ -73,7 +82,7 @@ export default plugin(
       await table.close()
     })
   },
-  { name: 'services', dependencies: ['kinds', 'runners'] },
+  { name: 'services', dependencies: ['kinds', 'runners', 'logs', 'events'] },
 )
 
 /** Relays that containers of an earlier Hive may still use are open again before anything is adopted. */

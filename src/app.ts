@@ -3,8 +3,10 @@ import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import auth from '../plugins/auth.ts'
 import cors from '../plugins/cors.ts'
+import events from '../plugins/events.ts'
 import hostGuard from '../plugins/host-guard.ts'
 import kinds from '../plugins/kinds.ts'
+import logs from '../plugins/logs.ts'
 import metrics from '../plugins/metrics.ts'
 import openapi from '../plugins/openapi.ts'
 import problemDetails, { answerFrameworkError } from '../plugins/problem-details.ts'
@@ -14,27 +16,31 @@ import services from '../plugins/services.ts'
 import signaling from '../plugins/signaling.ts'
 import strictJson from '../plugins/strict-json.ts'
 import waits from '../plugins/waits.ts'
+import webhook from '../plugins/webhook.ts'
 import changeRoutes from '../routes/changes.ts'
 import documentRoutes from '../routes/documents.ts'
+import eventRoutes from '../routes/events.ts'
 import healthRoutes from '../routes/health.ts'
 import kindRoutes from '../routes/kinds.ts'
 import lifeRoutes from '../routes/life.ts'
+import logRoutes from '../routes/logs.ts'
 import metricsRoutes from '../routes/metrics.ts'
 import orphanRoutes from '../routes/orphans.ts'
+import postMortemRoutes from '../routes/post-mortem.ts'
 import serviceRoutes from '../routes/services.ts'
 import spawnRoutes from '../routes/spawn.ts'
 import { serverOptions } from './http/server-options.ts'
 import type { RunnerDriver } from './runners/driver.ts'
 import type { Clock } from './services/context.ts'
 import type { StateDirectory } from './services/state-directory.ts'
-import type { ServiceTable } from './services/table.ts'
+import type { StateStore } from './services/table.ts'
 import type { HiveConfig } from './settings.ts'
 import type { SignalingTimings } from './signaling/timings.ts'
 
 export interface AppParts {
   readonly config: HiveConfig
   readonly state: StateDirectory
-  readonly table: ServiceTable
+  readonly table: StateStore
   readonly log: Logger
   readonly version: string
   readonly clock?: Clock
@@ -64,6 +70,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(kinds, { kinds: config.kinds })
   await app.register(metrics)
   await app.register(runners, { config, instanceId: state.instanceId, drivers: parts.drivers })
+  await app.register(events, { config, table, clock, log })
+  await app.register(logs, { config, clock, log })
   await app.register(services, { config, table, masterKey: state.masterKey, clock, log })
   await app.register(signaling, {
     config,
@@ -74,6 +82,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     timings: parts.signalingTimings,
   })
   await app.register(waits)
+  await app.register(webhook, { config, clock, log })
   await app.register(openapi, { version })
   await app.register(proxy, { config, routes: app.services, verifyToken: app.verifyToken, token: state.token })
   await app.register(healthRoutes)
@@ -87,6 +96,9 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await control.register(lifeRoutes)
     await control.register(kindRoutes)
     await control.register(orphanRoutes)
+    await control.register(logRoutes)
+    await control.register(eventRoutes)
+    await control.register(postMortemRoutes)
     await control.register(metricsRoutes)
   })
   return app

@@ -6,6 +6,7 @@ import { readListeners } from './config/listeners.ts'
 import { unknownNameWarnings } from './config/names.ts'
 import { type Notes, type SettingSource, settingSource } from './config/notes.ts'
 import { readPolicy, strayAllowances } from './config/policy.ts'
+import { readWebhook } from './config/webhook.ts'
 import { deepFreeze } from './kinds/deep-freeze.ts'
 import { formatKindProblem } from './kinds/format-problems.ts'
 import { parseKinds } from './kinds/parse.ts'
@@ -53,6 +54,7 @@ function readSettings(source: SettingSource, facts: HostFacts): Omit<HiveConfig,
     ...identity,
     ...listeners,
     ...limits,
+    ...readWebhook(source),
     dockerHosts: dockerHosts(source),
     podmanHosts: podmanHosts(source, facts.uid),
   }

@@ -24,6 +24,7 @@ const TABLE = {
   HIVE_KIND_UNKNOWN: [422, 'There is no kind with this id'],
   HIVE_START_FAILED: [424, 'The cocoon did not start'],
   HIVE_CAPACITY: [429, 'No more cocoons are allowed'],
+  HIVE_TOO_MANY_FOLLOWERS: [429, 'Too many follow this already'],
   HIVE_HEADERS_TOO_LARGE: [431, 'The header fields are too large'],
   HIVE_INTERNAL: [500, 'Something went wrong inside Hive'],
   HIVE_NOT_IMPLEMENTED: [501, 'This is not supported'],

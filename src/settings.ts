@@ -42,6 +42,9 @@ export interface HiveConfig {
   /** Milliseconds after which ended services are removed; null = never (`HIVE_KEEP_ENDED` off). */
   readonly keepEndedMs: number | null
   readonly stopOnExit: boolean
+  /** Where every event is posted to; null = nowhere. Never without the secret. */
+  readonly webhookUrl: string | null
+  readonly webhookSecret: Secret | null
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   readonly kinds: readonly KindSpec[]
   readonly policy: KindPolicy

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { apiFailure, notHive } from './api-failure.ts'
-import { Unreachable } from './failure.ts'
+import { CliFailure, Unreachable } from './failure.ts'
 import type { Target } from './target.ts'
 
 export interface Call {
@@ -14,6 +14,8 @@ export interface Call {
 export interface Client {
   readonly target: Target
   send(method: 'GET' | 'POST' | 'DELETE', path: string, call?: Call): Promise<unknown>
+  /** The lines of an answer that may go on for ever. @throws Unreachable  it broke off. */
+  lines(path: string, call?: Call): AsyncIterable<string>
 }
 
 export function createClient(target: Target): Client {
@@ -21,6 +23,7 @@ export function createClient(target: Target): Client {
     target,
     send: (method, path, call = {}) =>
       exchange(target, new Request(address(target, path, call), init(target, method, call)), call),
+    lines: (path, call = {}) => readLines(target, path, call),
   }
 }
 
@@ -78,6 +81,24 @@ async function exchange(target: Target, request: Request, call: Call): Promise<u
   const body = parse(text)
   if (status < 200 || status >= 300 || body === undefined) throw notHive(target, status)
   return body
+}
+
+async function* readLines(target: Target, path: string, call: Call): AsyncGenerator<string> {
+  const { signal: _noDeadline, ...request } = init(target, 'GET', call)
+  let rest = ''
+  try {
+    const response = await fetch(address(target, path, call), request)
+    if (response.status >= 400) throw apiFailure(target, response.status, parse(await response.text()))
+    if (response.status !== 200) throw notHive(target, response.status)
+    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      yield* lines
+    }
+  } catch (error) {
+    if (error instanceof CliFailure) throw error
+    throw unreachable(target, error, 0)
+  }
 }
 
 function parse(text: string): unknown {

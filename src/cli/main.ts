@@ -2,8 +2,8 @@ import { COMMON_HELP, type Command, parseInvocation } from './command.ts'
 import { change } from './commands/change.ts'
 import { doctor } from './commands/doctor.ts'
 import { kinds } from './commands/kinds.ts'
-import { later } from './commands/later.ts'
 import { list } from './commands/list.ts'
+import { logs } from './commands/logs.ts'
 import { open } from './commands/open.ts'
 import { orphans } from './commands/orphans.ts'
 import { serve } from './commands/serve.ts'
@@ -19,12 +19,12 @@ const COMMANDS: readonly Command[] = [
   list,
   kinds,
   show,
+  logs,
   open,
   ...change,
   orphans,
   doctor,
   signalingServer,
-  ...later,
 ]
 
 /**
@@ -78,9 +78,7 @@ function asksJson(argv: readonly string[]): boolean {
 }
 
 function overview(): string {
-  const rows = COMMANDS.filter((command) => !later.includes(command)).map(
-    ({ name, summary }) => `  ${name.padEnd(18)}${summary}\n`,
-  )
+  const rows = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(18)}${summary}\n`)
   return `hive: spawns cocoons by kind, keeps them alive and serves each under its own address.
 
 Usage: hive <command> [options]        hive <command> --help

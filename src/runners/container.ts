@@ -15,6 +15,7 @@ import { ImageStore } from './container/image-store.ts'
 import { LABEL } from './container/labels.ts'
 import { launch } from './container/launch.ts'
 import { ListenProbe } from './container/listen-probe.ts'
+import { readContainerLogs } from './container/logs.ts'
 import { ownedObject, statusOf } from './container/observe.ts'
 import type { RunCredentialHelper } from './container/registry-auth.ts'
 import { type Dial, EngineRefusal } from './container/request.ts'
@@ -24,6 +25,8 @@ import {
   type HostAccess,
   type HostReachable,
   type LaunchSpec,
+  type LogCapable,
+  type OutputQuery,
   type RunnerDriver,
   type RunnerHandle,
   type RunnerStatus,
@@ -51,7 +54,7 @@ export function createContainerDriver(options: ContainerDriverOptions): RunnerDr
   return new ContainerDriver(options)
 }
 
-class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable, HostReachable {
+class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable, HostReachable, LogCapable {
   readonly type: 'docker' | 'podman'
   readonly #instanceId: string
   readonly #warn: (message: string) => void
@@ -171,6 +174,11 @@ class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable, HostReac
 
   async hostAccess(handle: RunnerHandle | null, signal: AbortSignal): Promise<HostAccess> {
     return hostAccess(await this.#engineFor({ handle }, signal), signal)
+  }
+
+  async *logs(handle: RunnerHandle, query: OutputQuery, signal: AbortSignal) {
+    const { engine: id, containerId } = readHandle(handle)
+    yield* readContainerLogs(await this.#pool.withId(id, signal), containerId, query, signal)
   }
 
   async close() {

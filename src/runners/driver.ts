@@ -221,3 +221,39 @@ export interface CpuCapable {
 export function tellsCpu(driver: RunnerDriver): driver is RunnerDriver & CpuCapable {
   return 'cpuMs' in driver && typeof driver.cpuMs === 'function'
 }
+
+/** One line of output, or a part of a long one. Lines joined with a line feed after each that is not `partial` are the bytes as written. */
+export interface OutputPiece {
+  readonly stream: 'stdout' | 'stderr'
+  /** Without the line feed; at most 16 KB. */
+  readonly bytes: Uint8Array
+  /** True if no line feed followed: the line goes on in the next piece of its stream, or the output ended in it. */
+  readonly partial: boolean
+  /** When the runner got it (ISO 8601); null = it keeps no times. */
+  readonly time: string | null
+  /** Null = it is output. Else this stands for bytes that are lost; 0 = how many is not known. */
+  readonly lost: number | null
+}
+
+export interface OutputBatch {
+  readonly pieces: readonly OutputPiece[]
+  /** Where reading goes on after this batch: opaque text, good for a later call, in another process too. */
+  readonly position: string
+}
+
+export interface OutputQuery {
+  /** What the last batch that was kept gave; null = from the beginning. */
+  readonly position: string | null
+  /** True: goes on as long as the cocoon writes. False: the cocoon has ended; everything that is left, then done. */
+  readonly follow: boolean
+}
+
+/** Optional: what a cocoon writes. By asking for the next batch the reader says that the last one is kept. */
+export interface LogCapable {
+  /** Nothing is left of the cocoon = an empty answer. @throws RunnerUnreachable · The signal's reason. */
+  logs(handle: RunnerHandle, query: OutputQuery, signal: AbortSignal): AsyncIterable<OutputBatch>
+}
+
+export function canLog(driver: RunnerDriver): driver is RunnerDriver & LogCapable {
+  return 'logs' in driver && typeof driver.logs === 'function'
+}

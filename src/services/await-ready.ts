@@ -120,6 +120,7 @@ async function relaunchElsewhere(
 ): Promise<boolean> {
   if (!canMovePorts(context, error)) return false
   // As it is, a second start of this attempt would only adopt it.
+  await context.parts.drainLog(context.row())
   await persist(context, () => context.driver.remove(handle, { volumes: false }, signal), { signal })
   return movePorts(context, error)
 }

@@ -43,6 +43,8 @@ export interface SupervisorParts {
   /** Fills `{kind} {service_name} {request_id} {port}` into everything of a config that may hold them. */
   readonly fillPlaceholders: (config: RunnerConfig, values: PlaceholderValues) => RunnerConfig
   readonly usesPort: (config: RunnerConfig) => boolean
+  /** Takes what an ended attempt wrote into its log, before anything may remove it. Settles in time; never throws. */
+  readonly drainLog: (row: ServiceRow) => Promise<void>
 }
 
 /** One service as its actions see it. */

@@ -83,6 +83,7 @@ async function startSomewhere(context: ActionContext, signal: AbortSignal): Prom
 async function startOnce(context: ActionContext, signal: AbortSignal): Promise<Started> {
   const release = await context.parts.slots.acquire(signal)
   try {
+    await context.parts.drainLog(context.row())
     const spec = launchSpec(await partsForLaunch(context, signal), context.row(), context.row().leases)
     const since = performance.now()
     const launched = await context.driver.start(spec, signal)

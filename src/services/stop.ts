@@ -17,6 +17,7 @@ export async function remove(context: ActionContext, signal: AbortSignal): Promi
   await persist(
     context,
     async () => {
+      await context.parts.drainLog(context.row())
       for (const { handle } of await objects(context, signal)) await context.driver.remove(handle, { volumes }, signal)
     },
     { signal },

@@ -11,6 +11,12 @@ const MIGRATIONS: readonly string[] = [
   `CREATE TABLE documents (
       collection TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (collection, key)
     ) STRICT, WITHOUT ROWID;`,
+  // AUTOINCREMENT: a number is never used again, whatever was pruned (sqlite.org/autoinc.html).
+  `CREATE TABLE events (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, service TEXT, body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX events_of_a_service ON events (service, seq);
+    CREATE INDEX events_by_time ON events (at);`,
 ]
 
 /** The format this Hive writes; kept in the file as `user_version`. */

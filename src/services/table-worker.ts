@@ -1,6 +1,14 @@
 import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
+import {
+  type EventPage,
+  type EventQuery,
+  type EventStatements,
+  type NewEventRow,
+  type PruneEvents,
+  prepareEvents,
+} from './event-rows.ts'
 import { commit, prove, type TableFailure } from './table-commit.ts'
 import {
   describe,
@@ -18,8 +26,11 @@ import {
  */
 
 export type TableRequest =
-  | { readonly call: number; readonly op: 'write'; readonly row: StoredRow }
-  | { readonly call: number; readonly op: 'purge'; readonly id: string }
+  /** The events go with the row or not at all. */
+  | { readonly call: number; readonly op: 'write'; readonly row: StoredRow; readonly events: readonly NewEventRow[] }
+  | { readonly call: number; readonly op: 'addEvents'; readonly events: readonly NewEventRow[] }
+  | { readonly call: number; readonly op: 'pruneEvents'; readonly what: PruneEvents }
+  | { readonly call: number; readonly op: 'events'; readonly query: EventQuery }
   | {
       readonly call: number
       readonly op: 'putDocument'
@@ -28,6 +39,7 @@ export type TableRequest =
     }
   | { readonly call: number; readonly op: 'dropDocument'; readonly collection: string; readonly key: string }
   | { readonly call: number; readonly op: 'documents'; readonly collection: string }
+  | { readonly call: number; readonly op: 'purge'; readonly id: string }
   | { readonly call: number; readonly op: 'load' }
   | { readonly call: number; readonly op: 'prove' }
   | { readonly call: number; readonly op: 'close' }
@@ -37,6 +49,7 @@ export interface TableReply {
   readonly failure: TableFailure | null
   readonly rows?: readonly StoredRow[]
   readonly documents?: readonly StoredDocument[]
+  readonly page?: EventPage
 }
 
 export interface TableStarted {
@@ -51,6 +64,7 @@ interface Statements {
   readonly putDocument: StatementSync
   readonly dropDocument: StatementSync
   readonly documents: StatementSync
+  readonly events: EventStatements
 }
 
 function start({ directory }: { directory: string }): void {
@@ -77,6 +91,7 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
       ON CONFLICT (collection, key) DO UPDATE SET body = excluded.body`),
     dropDocument: db.prepare('DELETE FROM documents WHERE collection = ? AND key = ?'),
     documents: db.prepare('SELECT key, body FROM documents WHERE collection = ? ORDER BY key'),
+    events: prepareEvents(db),
   }
   let waiting: TableRequest[] = []
   parentPort?.on('message', (request: TableRequest) => {
@@ -90,6 +105,8 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
       return reply({ call: request.call, failure: null, rows: statements.load.all() as unknown as StoredRow[] })
     if (request.op === 'documents')
       return reply({ call: request.call, failure: null, documents: readDocuments(statements, request.collection) })
+    if (request.op === 'events')
+      return reply({ call: request.call, failure: null, page: statements.events.page(request.query) })
     // The whole burst is delivered before the next immediate: that is the group.
     if (waiting.push(request) === 1) {
       setImmediate(() => {
@@ -126,8 +143,15 @@ function apply(statements: Statements, request: TableRequest): void {
     case 'write': {
       const { id, name, live, requestId, body, sealed } = request.row
       statements.write.run(id, name, live, requestId, body, sealed)
+      statements.events.add(request.events)
       return
     }
+    case 'addEvents':
+      statements.events.add(request.events)
+      return
+    case 'pruneEvents':
+      statements.events.prune(request.what)
+      return
     case 'purge':
       statements.purge.run(request.id)
       return

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { HiveError } from '../errors.ts'
+import type { EventPage, EventQuery, NewEventRow, PruneEvents } from './event-rows.ts'
 import type { ServiceRow } from './record.ts'
 import { StateDirectoryError } from './state-directory.ts'
 import type { TableFailure } from './table-commit.ts'
@@ -16,17 +17,38 @@ export interface DocumentStore {
   documents(collection: string): Promise<ReadonlyMap<string, unknown>>
 }
 
+/** Small JSON bodies that must survive a restart, in the same file and under the same rules as the rows. */
+export interface DocumentStore {
+  /** Keeps a body under its collection and key, in place of an older one. @throws HIVE_STORE_FAILED, HIVE_STORE_FULL */
+  putDocument(collection: string, key: string, body: unknown): Promise<void>
+  /** Fine if there is none. @throws HIVE_STORE_FAILED, HIVE_STORE_FULL */
+  dropDocument(collection: string, key: string): Promise<void>
+  /** Everything of a collection that is on the disk, by key. A put under way may not be in it yet. */
+  documents(collection: string): Promise<ReadonlyMap<string, unknown>>
+}
+
 /** The service table on disk: one worker thread, one writer. A promise that resolves means the row is on the disk. */
 export interface ServiceTable extends DocumentStore {
   /** @throws StateDirectoryError  a row cannot be read. */
   load(): Promise<readonly ServiceRow[]>
-  /** @throws HIVE_STORE_FAILED, HIVE_STORE_FULL  nothing was written. */
-  write(row: ServiceRow): Promise<void>
+  /** Both or neither. @throws HIVE_STORE_FAILED, HIVE_STORE_FULL  nothing was written. */
+  write(row: ServiceRow, events?: readonly NewEventRow[]): Promise<void>
   purge(id: string): Promise<void>
   /** True until a write fails; true again after one that succeeds. The disk is tried regularly until then. */
   readonly healthy: boolean
   close(): Promise<void>
 }
+
+/** Events in the order in which they became durable. */
+export interface EventStore {
+  /** @throws HIVE_STORE_FAILED, HIVE_STORE_FULL */
+  addEvents(events: readonly NewEventRow[]): Promise<void>
+  events(query: EventQuery): Promise<EventPage>
+  pruneEvents(what: PruneEvents): Promise<void>
+}
+
+/** Everything that is kept in the state directory's database. */
+export interface StateStore extends ServiceTable, DocumentStore, EventStore {}
 
 type WithoutCall<Request> = Request extends unknown ? Omit<Request, 'call'> : never
 type Call = WithoutCall<TableRequest>
@@ -40,7 +62,7 @@ interface Waiting {
  * Opens (or makes) the table in a state directory and takes its lock.
  * @throws StateDirectoryError  locked by another Hive, damaged, or written by a newer one.
  */
-export async function openServiceTable(directory: string): Promise<ServiceTable> {
+export async function openServiceTable(directory: string): Promise<StateStore> {
   // The ending follows this file's own: .ts from the sources, .js from dist/.
   const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
   const worker = new Worker(new URL(`./table-worker${ending}`, import.meta.url), { workerData: { directory } })
@@ -73,7 +95,7 @@ const ADVICE = {
 /** How often a disk that failed is tried again. */
 const PROVE_EVERY_MS = 1_000
 
-class WorkerTable implements ServiceTable {
+class WorkerTable implements StateStore {
   #healthy = true
   #proving: NodeJS.Timeout | null = null
   readonly #worker: Worker
@@ -97,8 +119,21 @@ class WorkerTable implements ServiceTable {
     return rows.map(decodeRow)
   }
 
-  async write(row: ServiceRow): Promise<void> {
-    await this.#call({ op: 'write', row: encodeRow(row) })
+  async write(row: ServiceRow, events: readonly NewEventRow[] = []): Promise<void> {
+    await this.#call({ op: 'write', row: encodeRow(row), events })
+  }
+
+  async addEvents(events: readonly NewEventRow[]): Promise<void> {
+    await this.#call({ op: 'addEvents', events })
+  }
+
+  async events(query: EventQuery): Promise<EventPage> {
+    const { page = { events: [], first: 0, last: 0 } } = await this.#call({ op: 'events', query })
+    return page
+  }
+
+  async pruneEvents(what: PruneEvents): Promise<void> {
+    await this.#call({ op: 'pruneEvents', what })
   }
 
   async purge(id: string): Promise<void> {

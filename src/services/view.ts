@@ -43,6 +43,7 @@ export class ServiceView implements RouteTable {
   /** When a runner last vouched for a service: kept in memory only, it would be a write every 30 s. */
   readonly #observedAt = new Map<string, string>()
   readonly #listeners = new Set<Listener>()
+  readonly #progressListeners = new Set<(row: ServiceRow, progress: ServiceProgress) => void>()
   #sorted: readonly ServiceRow[] | null = null
 
   setOrigins(origins: Origins): void {
@@ -79,7 +80,10 @@ export class ServiceView implements RouteTable {
 
   /** A late word of a preparation that was broken off is not heard any more. */
   setProgress(id: string, progress: ServiceProgress): void {
-    if (this.#rows.get(id)?.record.state === 'preparing') this.#progress.set(id, progress)
+    const row = this.#rows.get(id)
+    if (row?.record.state !== 'preparing') return
+    this.#progress.set(id, progress)
+    for (const listener of this.#progressListeners) listener(row, progress)
   }
 
   setObserved(id: string, at: string): void {
@@ -119,6 +123,10 @@ export class ServiceView implements RouteTable {
   onChange(listener: Listener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  onProgress(listener: (row: ServiceRow, progress: ServiceProgress) => void): void {
+    this.#progressListeners.add(listener)
   }
 
   rows(): Iterable<ServiceRow> {

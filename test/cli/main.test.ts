@@ -34,14 +34,6 @@ test('no command and unknown commands exit 2 with the way to the help on stderr'
   assert.match(unknown.stderr, /no command `frobnicate`[\s\S]*hive --help/)
 })
 
-test('logs says that it is not in this version yet, exit 2', async () => {
-  for (const command of ['logs']) {
-    const ran = await hive([command])
-    assert.equal(ran.code, 2, command)
-    assert.match(ran.stderr, /not in this version yet/, command)
-  }
-})
-
 test('--version prints the version that the bin gave', async () => {
   assert.equal((await hive(['--version'])).stdout, '9.9.9\n')
 })

@@ -32,6 +32,8 @@ test('readConfig: an empty environment gives the defaults of the design', () => 
     registryAuthFile: null,
     keepEndedMs: null,
     stopOnExit: false,
+    webhookUrl: null,
+    webhookSecret: null,
     logLevel: 'info',
     policy: { allowHostPaths: [], allow: new Map() },
     warnings: [],
@@ -66,6 +68,8 @@ test('readConfig: every setting is read', () => {
     HIVE_STOP_ON_EXIT: 'on',
     HIVE_LOG_LEVEL: 'debug',
     HIVE_SIGNALING_PROTOCOL: '2',
+    HIVE_WEBHOOK_URL: 'https://events.example/hook?x=1',
+    HIVE_WEBHOOK_SECRET: 'a-secret-of-16-characters',
     COCOON_KINDS: 'box:docker:{"image":"i","security":{"cap_add":["SYS_ADMIN"]}},other:i',
     PATH: '/bin',
     HOME: '/root',
@@ -73,13 +77,14 @@ test('readConfig: every setting is read', () => {
     TZ: 'UTC',
     TMPDIR: '/tmp',
   })
-  const { kinds, token, masterKey, ...rest } = config
+  const { kinds, token, masterKey, webhookSecret, ...rest } = config
   assert.deepEqual(
     kinds.map(({ id }) => id),
     ['box', 'other'],
   )
   assert.equal(token?.reveal(), 'a-token-of-sixteen+')
   assert.equal(masterKey?.reveal(), 'ab'.repeat(32))
+  assert.equal(webhookSecret?.reveal(), 'a-secret-of-16-characters')
   assert.deepEqual(rest, {
     host: '0.0.0.0',
     port: 0,
@@ -104,6 +109,7 @@ test('readConfig: every setting is read', () => {
     registryAuthFile: '/etc/hive/auth.json',
     keepEndedMs: 86_400_000,
     stopOnExit: true,
+    webhookUrl: 'https://events.example/hook?x=1',
     logLevel: 'debug',
     policy: {
       allowHostPaths: ['/srv/a', '/srv/b', '/srv/c'],
@@ -257,7 +263,7 @@ test('readConfig: away from loopback the proxy’s access must be chosen, and th
 test('readConfig: an unknown HIVE_ variable is a warning with the nearest setting', () => {
   const { warnings } = configOf({
     HIVE_PROT: '1',
-    HIVE_WEBHOOK_URL: 'x',
+    HIVE_WEBHOOX: 'x',
     HIVE_ALLOW_CAP_SYSADMIN: 'a',
     HIVE_ALLOW_PRIVILEGED: 'a',
     HIVE_URL: 'x',
@@ -266,7 +272,7 @@ test('readConfig: an unknown HIVE_ variable is a warning with the nearest settin
   })
   assert.deepEqual(warnings, [
     'HIVE_PROT is not a setting of Hive. Did you mean HIVE_PORT?',
-    'HIVE_WEBHOOK_URL is not a setting of Hive.',
+    'HIVE_WEBHOOX is not a setting of Hive.',
     'HIVE_ALLOW_CAP_SYSADMIN is not a setting of Hive. Did you mean HIVE_ALLOW_CAP_SYS_ADMIN?',
     'HIVE_ALLOW_PRIVILEGED has no effect: Hive passes nothing of that to a container.',
   ])

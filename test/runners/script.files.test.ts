@@ -1,23 +1,10 @@
 import assert from 'node:assert/strict'
-import {
-  appendFile,
-  lstat,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  symlink,
-  unlink,
-  utimes,
-  writeFile,
-} from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rename, rm, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { LaunchRefused, type LaunchSpec } from '../../src/runners/driver.ts'
-import { capOutput } from '../../src/runners/script/output.ts'
 import { planWorkingDirectory } from '../../src/runners/script/working-directory.ts'
-import { until, within } from '../support/deadline.ts'
+import { within } from '../support/deadline.ts'
 import { scriptConfig } from '../support/launch-spec.ts'
 import { shSpec, useScriptBench } from '../support/script-bench.ts'
 
@@ -169,22 +156,6 @@ test('drafts that a Hive left which died while making them are swept by probe, y
   await utimes(join(runs, '.new-old'), 1, 1)
   await bench.driver.probe(bench.signal)
   assert.deepEqual(await readdir(runs), ['.new-young'])
-})
-
-test('F60: output that grew too large is turned over while its writer goes on', async (t) => {
-  const bench = await useScriptBench(t)
-  const spec = shSpec('i=0; while :; do i=$((i+1)); echo "line $i"; sleep 0.005; done')
-  await bench.launch(spec)
-  const run = join(bench.stateDir, 'run', spec.id, '1')
-  const file = join(run, 'output', 'stdout.log')
-  await until(async () => (await lstat(file)).size > 500, 10_000, 'output')
-  await capOutput(run, 100)
-  assert.equal((await lstat(`${file}.1`)).size, 100)
-  await until(async () => (await lstat(file)).size > 50, 10_000, 'more output')
-  assert.match(await readFile(file, 'utf8'), /^[^\0]*line \d+\n/)
-  await appendFile(join(run, 'output', 'stderr.log'), 'small')
-  await capOutput(run, 100)
-  assert.deepEqual((await readdir(join(run, 'output'))).sort(), ['stderr.log', 'stdout.log', 'stdout.log.1'])
 })
 
 /** Turns the directory into a link to `outside` and back, as fast as it goes. */

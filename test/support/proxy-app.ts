@@ -26,6 +26,8 @@ export const TEST_CONFIG: HiveConfig = Object.freeze({
   hiveSecret: null,
   signalingUrl: null,
   signalingProtocol: null,
+  webhookUrl: null,
+  webhookSecret: null,
   dockerHosts: [],
   podmanHosts: [],
   cocoonDomain: 'localhost',

@@ -91,6 +91,7 @@ export async function openSupervisor(t: TestContext, setup: SupervisorSetup = {}
     bootId: 'boot-1',
     fillPlaceholders: fillArguments,
     usesPort: () => false,
+    drainLog: async () => {},
     kinds: new Map(kinds.map((kind) => [kind.id, kind])),
     rules: { acceptsEnvironment: () => true, checkRequestId: () => null },
     describe: (kind) => drivers.get(kind.runner_type)?.describe(kind.config) ?? NO_RUNNER,

@@ -1,3 +1,5 @@
+import type { PostMortem } from '../../api/post-mortem.ts'
+import type { Client } from '../client.ts'
 import type { Command, Invocation } from '../command.ts'
 import { EXIT, type ExitCode } from '../failure.ts'
 import { printable } from '../io.ts'
@@ -8,12 +10,16 @@ export const show: Command = {
   name: 'show',
   summary: 'show all of one service',
   takes: { what: 'the name', min: 1, max: 1 },
-  help: `Usage: hive show <name>
+  options: { 'post-mortem': { type: 'boolean' } },
+  help: `Usage: hive show <name> [--post-mortem]
 
 Shows the record of one service; --json prints it as Hive keeps it.
 
+With --post-mortem: how it ended, its timeline and last output; for 24 hours after its removal, too.
+
 Examples:
   hive show web
+  hive show web --post-mortem
   hive show cocoons:web --json | jq .timings
 `,
   run,
@@ -22,8 +28,23 @@ Examples:
 async function run(invocation: Invocation): Promise<ExitCode> {
   const path = servicePath(invocation.args[0] ?? '')
   const client = await invocation.connect()
+  if (invocation.values['post-mortem'] === true) return showPostMortem(invocation, client, path)
   const service = (await client.send('GET', path)) as Service
   invocation.io.stdout.write(invocation.json ? `${JSON.stringify(service)}\n` : block(service))
+  return EXIT.ok
+}
+
+async function showPostMortem(invocation: Invocation, client: Client, path: string): Promise<ExitCode> {
+  const found = (await client.send('GET', `${path}/post-mortem`)) as PostMortem
+  const { io, json } = invocation
+  if (json) {
+    io.stdout.write(`${JSON.stringify(found)}\n`)
+    return EXIT.ok
+  }
+  const timeline = found.timeline.map(({ at, type, data }) => `  ${at}  ${type}  ${JSON.stringify(data)}`)
+  const log = found.log.map(({ time, stream, line }) => `  ${time}  ${stream}  ${line}`)
+  const text = ['', 'timeline', ...timeline, '', 'last output', ...log].map((line) => `${printable(line)}\n`).join('')
+  io.stdout.write(block(found.service) + text)
   return EXIT.ok
 }
 

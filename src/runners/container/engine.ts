@@ -123,6 +123,20 @@ export class Engine {
     await this.#call(request, signal, [200, 204, 304, 404], graceMs + this.#timeouts.stopExtraMs)
   }
 
+  /** The stream of log records with their times; null if there is no such container. @param sinceS  Unix seconds. */
+  async logs(
+    id: string,
+    { follow, sinceS }: { readonly follow: boolean; readonly sinceS: number },
+    signal: AbortSignal,
+  ): Promise<IncomingMessage | null> {
+    const query = { follow: follow ? 1 : 0, stdout: 1, stderr: 1, timestamps: 1, ...(sinceS > 0 && { since: sinceS }) }
+    const response = await open(this.#line, { method: 'GET', path: `/containers/${id}/logs`, query }, signal)
+    if (response.statusCode === 200) return response
+    response.on('error', () => undefined).destroy()
+    if (response.statusCode === 404) return null
+    throw new RunnerUnreachable(`${this.address}: no logs (status ${response.statusCode})`)
+  }
+
   async kill(id: string, signal: AbortSignal): Promise<void> {
     const request = { method: 'POST', path: `/containers/${id}/kill`, query: { signal: 'KILL' } } as const
     await this.#call(request, signal, [200, 204, 404, 409])

@@ -6,6 +6,7 @@ import {
   type KindFacts,
   LaunchRefused,
   type LaunchSpec,
+  type LogCapable,
   type PortBinding,
   type Prepared,
   type RunnerDriver,
@@ -14,12 +15,14 @@ import {
 } from '../driver.ts'
 import { closeCgroupParent } from './cgroup.ts'
 import { checkLaunch, scriptConfig } from './checks.ts'
+import { findTool } from './command.ts'
 import { cageOf, workerRuns } from './containment.ts'
 import { cpuMs } from './cpu.ts'
 import { execInCocoon } from './exec.ts'
 import { parseHandle } from './handle.ts'
 import { makeRoots, openHost, type ScriptDriverOptions, type ScriptHost } from './host.ts'
 import { accepts, listenerOwner } from './listener.ts'
+import { readOutput } from './logs.ts'
 import { inspectAttempt, listAttempts, targetOf } from './objects.ts'
 import { removeService, stopAttempt } from './removal.ts'
 import { weakLimits } from './rlimits.ts'
@@ -36,8 +39,9 @@ export type { ScriptDriverOptions } from './host.ts'
  *
  * @see cgroups(7), proc(5), setsid(2).
  */
-export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver & ExecCapable & CpuCapable {
+export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver & ExecCapable & CpuCapable & LogCapable {
   const host = openHost(options)
+  const fallocate = findTool('fallocate', options.hostEnvironment.PATH)
   return {
     type: 'script',
     probe: (signal) => probe(host, signal),
@@ -55,6 +59,11 @@ export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver &
     listens: (handle, binding, signal) => listens(host, handle, { binding, signal }),
     exec: (handle, command, signal) => execInCocoon(host, parseHandle(handle), { command, signal }),
     cpuMs: async (handle) => cpuMs(host, parseHandle(handle)),
+    logs: (handle, query, signal) => {
+      const script = parseHandle(handle)
+      const output = { directory: targetOf(host, script).directory, attempt: script.attempt, fallocate }
+      return readOutput(output, query, signal)
+    },
     close: async () => {
       const containment = host.containment()
       if (containment.kind === 'cgroup') await closeCgroupParent(containment.parent)

@@ -35,7 +35,8 @@ if [ "$__hive_mode" = launch ]; then
   trap : HUP INT QUIT TERM
   # A scope of systemd is made around this launcher, so only from inside it the leaf can be made.
   if [ -n "$__hive_leaf" ] && ! [ -d "$__hive_leaf" ]; then "$__hive_mkdir" "$__hive_leaf"; fi
-  "$__hive_setsid" "$__hive_sh" "$0" shim "$__hive_dir" "$__hive_leaf" "$__hive_mark" "$@" 2>&9 9>&-
+  # In a subshell: with the redirection out here, dash would write "Terminated" into the cocoon's own stderr.
+  ( exec "$__hive_setsid" "$__hive_sh" "$0" shim "$__hive_dir" "$__hive_leaf" "$__hive_mark" "$@" 2>&9 9>&- )
   __hive_code=$?
   if [ -e "$__hive_dir/refused" ]; then exit 0; fi
   # An OOM kill is told by the kernel's counter, which goes with the leaf.

@@ -1,10 +1,5 @@
-import { createReadStream, createWriteStream } from 'node:fs'
-import { type FileHandle, open, stat, truncate } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-
-/** Bytes after which a stream's file is turned over; one older file is kept, so a stream takes at most about twice this. */
-const MAX_OUTPUT_BYTES = 10 * 1024 * 1024
 
 export const OUTPUT_STREAMS = ['stdout', 'stderr'] as const
 
@@ -13,7 +8,10 @@ export interface OpenOutput {
   readonly stderr: FileHandle
 }
 
-/** Opens the files that a cocoon writes to by itself. O_APPEND: they may be truncated under its hands. */
+/**
+ * Opens the files that a cocoon writes to by itself: it needs no Hive for that. What was read is given back to the disk
+ * under its hands (see reclaim.ts), hence O_APPEND. While no Hive runs they grow.
+ */
 export async function openOutput(directory: string): Promise<OpenOutput> {
   const stdout = await open(outputFile(directory, 'stdout'), 'a', 0o600)
   try {
@@ -30,22 +28,4 @@ export async function closeOutput(output: OpenOutput): Promise<void> {
 
 export function outputFile(directory: string, stream: 'stdout' | 'stderr'): string {
   return join(directory, 'output', `${stream}.log`)
-}
-
-/**
- * Turns over what has grown too large: its last bytes go to `<stream>.log.1`, then it is truncated. What is written
- * between the two steps is lost, and nothing is capped while no Hive runs.
- */
-export async function capOutput(directory: string, maxBytes: number = MAX_OUTPUT_BYTES): Promise<void> {
-  for (const stream of OUTPUT_STREAMS) {
-    const file = outputFile(directory, stream)
-    const size = await stat(file).then(
-      (found) => found.size,
-      () => 0,
-    )
-    if (size <= maxBytes) continue
-    const tail = createReadStream(file, { start: size - maxBytes, end: size - 1 })
-    await pipeline(tail, createWriteStream(`${file}.1`, { mode: 0o600 }))
-    await truncate(file)
-  }
 }

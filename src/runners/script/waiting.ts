@@ -4,13 +4,11 @@ import type { CocoonIdentity } from './cage.ts'
 import { workerRuns } from './containment.ts'
 import { readExit } from './exit-file.ts'
 import { isAlive } from './identity.ts'
-import { capOutput } from './output.ts'
 import { readIdentity } from './run-directory.ts'
 
 /** The watcher tells of the exit file at once; this is how often to look in case it cannot. */
 const LOOK_EVERY_MS = 2_000
 const RECORDING_LOOK_MS = 20
-const LOOKS_PER_CAP = 3
 /** How long a launcher may take to write down the end of its worker. */
 const RECORD_GRACE_MS = 3_000
 
@@ -31,7 +29,6 @@ export async function waitForEnd(target: WaitTarget, signal: AbortSignal): Promi
   const { promise, resolve, reject } = Promise.withResolvers<ExitStatus | null>()
   let goneSince: number | null = null
   let timer: NodeJS.Timeout | undefined
-  let looks = 0
   const look = () => {
     clearTimeout(timer)
     const ended = readExit(target.directory)
@@ -46,10 +43,6 @@ export async function waitForEnd(target: WaitTarget, signal: AbortSignal): Promi
     // The ordinary case, for hundreds of cocoons again and again: it runs, so there is no exit to look for.
     if (fateWithoutExit(target) === 'runs') timer = setTimeout(tick, LOOK_EVERY_MS)
     else look()
-    if (++looks % LOOKS_PER_CAP !== 0) return
-    void capOutput(target.directory).catch(() => {
-      // A full disk, or removed meanwhile: a later look tries again.
-    })
   }
   const onAbort = () => reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })

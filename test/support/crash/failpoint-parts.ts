@@ -6,7 +6,7 @@ import { createDrivers } from '../../../src/runners/create-drivers.ts'
 import type { RunnerDriver } from '../../../src/runners/driver.ts'
 import type { ServiceRow } from '../../../src/services/record.ts'
 import { openStateDirectory } from '../../../src/services/state-directory.ts'
-import { openServiceTable, type ServiceTable } from '../../../src/services/table.ts'
+import { openServiceTable, type StateStore } from '../../../src/services/table.ts'
 
 export type Point = (name: string) => void
 
@@ -24,15 +24,16 @@ export async function createServices(env: NodeJS.ProcessEnv, point: Point): Prom
   return buildApp({ config, state, table, drivers, log: createLogger(config), version: 'test' })
 }
 
-function watchedTable(table: ServiceTable, point: Point): ServiceTable {
+function watchedTable(table: StateStore, point: Point): StateStore {
   return new Proxy(table, {
     get(target, key) {
       const member = Reflect.get(target, key, target)
       if (key !== 'write') return typeof member === 'function' ? member.bind(target) : member
-      return async (row: ServiceRow) => {
+      return async (...written: Parameters<StateStore['write']>) => {
+        const [row] = written
         const name = `write ${row.record.desired} ${row.record.state}#${row.record.attempt}`
         point(`before ${name}`)
-        await target.write(row)
+        await target.write(...written)
         point(`after ${name}`)
       }
     },
