@@ -22,7 +22,6 @@ export interface ApiDocument {
   readonly paths?: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }
 
-const JSON_TYPE = 'application/json'
 const PROBLEM_TYPE = 'application/problem+json'
 const PROBLEM_REF = '#/components/schemas/Problem'
 
@@ -58,9 +57,9 @@ interface About {
 }
 
 function completeResponse(response: Response, { id, status, example }: About): Response {
-  const media = response.content?.[JSON_TYPE]
-  const isProblem = media?.schema?.$ref === PROBLEM_REF
-  const content = media ? { [isProblem ? PROBLEM_TYPE : JSON_TYPE]: media } : {}
+  const media = Object.entries(response.content ?? {})
+  const isProblem = media.some(([, { schema }]) => schema?.$ref === PROBLEM_REF)
+  const content = Object.fromEntries(media.map(([type, one]) => [isProblem ? PROBLEM_TYPE : type, one]))
   const headers = headersOf(id, Number(status), isProblem)
   return {
     ...response,

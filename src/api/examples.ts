@@ -1,6 +1,21 @@
 import { HiveError, type HiveErrorCode } from '../errors.ts'
 import { problemDocument } from '../problem.ts'
-import type { ServiceRecord } from '../services/record.ts'
+import {
+  activity,
+  again,
+  docker,
+  failed,
+  health,
+  native,
+  orphan,
+  removed,
+  requested,
+  running,
+  script,
+  stopped,
+  stopping,
+  ubuntu,
+} from './example-records.ts'
 
 /** What the OpenAPI document shows for each operation; a test holds every example against its own schema. */
 export interface OperationExamples {
@@ -9,113 +24,6 @@ export interface OperationExamples {
 }
 
 const REQUEST_ID = '7b0f4c1e-6f0d-4f6e-9f3b-2d4c5a6b7c8d'
-const PORT = 20_481
-
-const requested: ServiceRecord = {
-  id: '0f5b8f60-3c1d-4c57-9a58-5e2f1d1f7a3b',
-  fqn: 'cocoons:worker-1',
-  name: 'worker-1',
-  kind: 'native',
-  runner: 'script',
-  state: 'requested',
-  desired: 'running',
-  health: 'none',
-  ready: false,
-  attempt: 1,
-  restarts: 0,
-  pid: null,
-  container_id: null,
-  image: null,
-  url: null,
-  origin_url: null,
-  ports: [],
-  labels: { team: 'blue' },
-  request_id: 'req-123',
-  created_at: '2026-11-23T08:00:00.000Z',
-  started_at: null,
-  ready_at: null,
-  ended_at: null,
-  expires_at: null,
-  idle_at: null,
-  observed_at: null,
-  exit: null,
-  error: null,
-  next_attempt_at: null,
-  progress: null,
-  timings: { queued_ms: null, pull_ms: null, create_ms: null, start_ms: null, ready_ms: null },
-  revision: 1,
-}
-
-const running: ServiceRecord = {
-  ...requested,
-  state: 'running',
-  ready: true,
-  pid: 12_345,
-  url: 'http://127.0.0.1:8020/cocoons/worker-1/',
-  origin_url: 'http://worker-1.localhost:8020/',
-  ports: [{ port: PORT, host: '127.0.0.1', host_port: PORT, protocol: 'tcp' }],
-  started_at: '2026-11-23T08:00:00.040Z',
-  ready_at: '2026-11-23T08:00:00.190Z',
-  observed_at: '2026-11-23T08:00:30.000Z',
-  timings: { queued_ms: 1, pull_ms: null, create_ms: null, start_ms: 12, ready_ms: 150 },
-  revision: 5,
-}
-
-const stopping: ServiceRecord = { ...running, state: 'stopping', desired: 'stopped', ready: false, revision: 7 }
-
-const stopped: ServiceRecord = {
-  ...stopping,
-  state: 'stopped',
-  pid: null,
-  ended_at: '2026-11-23T09:00:00.000Z',
-  exit: { code: 143, signal: 'SIGTERM', reason: 'stopped', oom: false },
-  revision: 8,
-}
-
-const failed: ServiceRecord = {
-  ...stopped,
-  state: 'failed',
-  desired: 'running',
-  exit: { code: 7, signal: null, reason: 'exited', oom: false },
-  error: { code: 'HIVE_START_FAILED', detail: 'it ended with code 7 before it was ready' },
-}
-
-const removed: ServiceRecord = {
-  ...stopped,
-  state: 'removed',
-  desired: 'removed',
-  url: null,
-  origin_url: null,
-  ports: [],
-  revision: 10,
-}
-
-const again: ServiceRecord = { ...stopping, desired: 'running', revision: 7 }
-
-const native = {
-  id: 'native',
-  runner_type: 'script',
-  runner_config: { command: 'cocoon-worker', args: ['--kind', '{kind}'] },
-  image: '',
-  available: true,
-  reason: null,
-  isolated: false,
-  containment: 'cgroup',
-}
-
-const ubuntu = {
-  id: 'ubuntu',
-  runner_type: 'docker',
-  runner_config: { image: 'registry.example/cocoon:ubuntu' },
-  image: 'registry.example/cocoon:ubuntu',
-  available: false,
-  reason: 'no engine answers at unix:///var/run/docker.sock: is Docker running, and may this user use its socket?',
-  isolated: true,
-  containment: 'container',
-}
-
-const script = { runner: 'script', available: true, reason: null, needed: true }
-const docker = { runner: 'docker', available: false, reason: ubuntu.reason, needed: true }
 
 /** By operation id. */
 export const OPERATION_EXAMPLES: Readonly<Record<string, OperationExamples>> = {
@@ -131,6 +39,15 @@ export const OPERATION_EXAMPLES: Readonly<Record<string, OperationExamples>> = {
   restartService: { responses: { 200: running, 202: again } },
   listKinds: { responses: { 200: { kinds: [native, ubuntu] } } },
   getKind: { responses: { 200: native, 404: problem('HIVE_NOT_FOUND', 'GET /kinds lists the kinds there are') } },
+  getHealth: { responses: { 200: health } },
+  getActivity: { responses: { 200: activity } },
+  touchService: {
+    request: { seconds: 600 },
+    responses: { 200: { ...running, idle_at: '2026-11-23T08:30:00.000Z', revision: 6 } },
+  },
+  listOrphans: { responses: { 200: { orphans: [orphan], unasked: [] } } },
+  reapOrphans: { responses: { 200: { reaped: [orphan], kept: [], unasked: [] } } },
+  metrics: { responses: { 200: '# TYPE hive_services gauge\nhive_services{state="running"} 1\n' } },
   live: { responses: { 200: { status: 'alive' } } },
   ready: {
     responses: {

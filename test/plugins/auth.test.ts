@@ -1,24 +1,23 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import test, { suite } from 'node:test'
+import { operationsOf } from '../support/api-document.ts'
 import { assertProblem, openControl } from '../support/control.ts'
 
 const HOST = 'Host: localhost'
-const CONTROLLED = [
-  ['GET', '/services'],
-  ['GET', '/services/x'],
-  ['DELETE', '/services/x'],
-  ['POST', '/services/x/stop'],
-  ['POST', '/services/x/start'],
-  ['POST', '/services/x/restart'],
-  ['POST', '/spawn'],
-  ['GET', '/kinds'],
-  ['GET', '/kinds/fake'],
-] as const
+const DOCUMENT = new URL('../../openapi/hive.v1.json', import.meta.url)
+const OPEN = ['/livez', '/readyz']
+
+/** Every operation of the document but the open ones. */
+async function controlled(): Promise<readonly (readonly [method: string, path: string])[]> {
+  const all = operationsOf(JSON.parse(await readFile(DOCUMENT, 'utf8')))
+  return all.filter(([, path]) => !OPEN.includes(path)).map(([method, path]) => [method, path.replace(/\{\w+\}/, 'x')])
+}
 
 suite('the control token', () => {
   test('A1: no token, an empty one and another scheme are 401 with a challenge, on every controlled route', async (t) => {
     const hive = await openControl(t)
-    for (const [method, path] of CONTROLLED)
+    for (const [method, path] of await controlled())
       for (const field of [
         null,
         'Authorization:',

@@ -8,7 +8,7 @@ import { type ApiDocument, assertDescribed, assertMatches, operationsOf } from '
 import { type ControlHive, openControl } from '../support/control.ts'
 
 const ROOT = new URL('../../', import.meta.url)
-const OPEN = ['live', 'ready', 'metrics']
+const OPEN = ['live', 'ready']
 
 async function committed(): Promise<ApiDocument> {
   return JSON.parse(await readFile(new URL('openapi/hive.v1.json', ROOT), 'utf8'))
@@ -55,7 +55,8 @@ suite('the OpenAPI document', () => {
     for (const [method, path, operation] of operationsOf(document)) {
       const bodies = Object.entries(operation.responses).map(([status, { content }]) => [status, content] as const)
       if (operation.requestBody) bodies.push(['body', operation.requestBody.content])
-      for (const [what, content] of bodies)
+      for (const [what, content] of bodies) {
+        assert.notDeepEqual(content, {}, `${method} ${path} ${what} says nothing`)
         for (const [type, { schema, example }] of Object.entries(content)) {
           const at = `${method} ${path} ${what} ${type}`
           assert.notEqual(example, undefined, at)
@@ -63,6 +64,7 @@ suite('the OpenAPI document', () => {
           if (type === 'application/problem+json')
             assert.equal((example as { status: number }).status, Number(what), at)
         }
+      }
     }
   })
 })
@@ -81,7 +83,7 @@ async function described(hive: ControlHive, { method, path, query = '', body, he
   const target = path.replace('{name}', 'it').replace('{id}', 'fake') + query
   const answer = await hive.call(method, target, body, headers)
   const contentType = answer.headers.get('content-type') ?? ''
-  assertDescribed(document, { method, path, status: answer.status, contentType, body: answer.body })
+  assertDescribed(document, { method, path, status: answer.status, contentType, body: answer.body ?? answer.text })
   return answer.status
 }
 
@@ -154,12 +156,47 @@ suite('every answer is as described', () => {
     await answered({ method: 'GET', path: '/kinds' }, 200)
     await answered({ method: 'GET', path: '/kinds/{id}' }, 200)
     await answered({ method: 'GET', path: '/livez' }, 200)
+    await answered({ method: 'GET', path: '/metrics' }, 200)
     await answered({ method: 'GET', path: '/readyz' }, 200)
     hive.runner.unreachable = true
     await hive.app.runners.refresh()
     await answered({ method: 'GET', path: '/kinds' }, 200)
     await answered({ method: 'GET', path: '/readyz' }, 503)
     hive.runner.unreachable = false
+  })
+
+  test('of health, activity, leases and orphans', async (t) => {
+    const runner_config = { command: 'x', idle_timeout: '1h', health_check: { type: 'tcp' } }
+    const kinds = [
+      { id: 'fake', runner_type: 'script', runner_config },
+      { id: 'plain', runner_type: 'script', runner_config: { command: 'x' } },
+    ]
+    const hive = await openControl(t, { kinds }, { behave: () => ({ serve: true }) })
+    const answered = async (call: Call, status: number) =>
+      assert.equal(await described(hive, call), status, JSON.stringify(call))
+    const touch = (seconds: unknown): Call => ({ method: 'POST', path: '/services/{name}/touch', body: { seconds } })
+    for (const path of ['/services/{name}/health', '/services/{name}/activity'])
+      await answered({ method: 'GET', path }, 404)
+    await answered({ ...spawn, query: '?wait=ready' }, 201)
+    for (const path of ['/services/{name}/health', '/services/{name}/activity']) {
+      await answered({ method: 'GET', path }, 200)
+      await answered({ method: 'GET', path, query: '?x=1' }, 400)
+    }
+    await answered(touch(60), 200)
+    await answered({ method: 'GET', path: '/services/{name}/activity' }, 200)
+    for (const seconds of [-1, 604_801, '60', null, true, [1], 1e300]) await answered(touch(seconds), 400)
+    await answered({ ...touch(1), body: { seconds: 1, forever: true } }, 400)
+    await answered({ ...touch(1), body: '{"seconds":1e999}' }, 400)
+    await answered({ method: 'GET', path: '/orphans' }, 200)
+    await answered({ method: 'POST', path: '/orphans/reap' }, 200)
+    for (const query of ['?id=', '?ids=x', '?volumes=1', '?volumes='])
+      await answered({ method: 'POST', path: '/orphans/reap', query }, 400)
+    await answered({ method: 'POST', path: '/orphans/reap', body: { id: ['x'] } }, 400)
+    assert.equal((await hive.call('GET', '/services/it')).body.state, 'running', 'what has a record is no orphan')
+    await answered(removal, 200)
+    await answered(touch(60), 410)
+    await answered({ ...spawn, body: { kind: 'plain', name: 'it' }, query: '?wait=ready' }, 201)
+    await answered(touch(60), 409)
   })
 
   test('without a token and of a foreign host, on every operation', async (t) => {
