@@ -22,7 +22,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       log: await app.logs.open(id),
       timeline: async (after) => (await app.events.after(after, id)).events,
       // Measurements are not kept yet.
-      probes: app.services.probes(id),
+      probes: [...app.services.transcript.of(id)],
       stats: null,
     })
   })

@@ -1,8 +1,8 @@
-import { HiveError } from '../errors.ts'
 import { Transcript } from '../health/transcript.ts'
 import type { RouteAnswer, RouteTable } from '../proxy/target.ts'
 import { Activity } from './activity.ts'
-import type { ServiceProgress, ServiceRecord, ServiceRow, ServiceState } from './record.ts'
+import { byAge, type Page, pageOf, type ServiceFilter } from './page.ts'
+import type { ServiceProgress, ServiceRecord, ServiceRow } from './record.ts'
 import { RouteAnswers } from './route-answers.ts'
 
 /** Where cocoons are reached from outside; known once the listener is. */
@@ -11,18 +11,6 @@ export interface Origins {
   readonly base: string
   /** `http://<name>.<domain>:<port>`, or null without host mode. */
   readonly ofCocoon: (name: string) => string | null
-}
-
-export interface ServiceFilter {
-  readonly kind?: string | undefined
-  readonly states?: readonly ServiceState[] | undefined
-  readonly labels?: Readonly<Record<string, string>> | undefined
-  readonly includeRemoved?: boolean | undefined
-}
-
-export interface Page {
-  readonly services: ServiceRecord[]
-  readonly nextCursor: string | null
 }
 
 type Listener = (row: ServiceRow, previous: ServiceRow | null) => void
@@ -160,23 +148,10 @@ export class ServiceView implements RouteTable {
     }
   }
 
-  /**
-   * By created_at, then id.
-   * @param cursor  what the page before gave.
-   * @throws HIVE_REQUEST_INVALID  the cursor is none of ours.
-   */
+  /** By created_at, then id. @throws HIVE_REQUEST_INVALID  the cursor is none of ours. */
   list(filter: ServiceFilter, limit: number, cursor: string | null): Page {
     this.#sorted ??= [...this.#rows.values()].sort(byAge)
-    const after = cursor === null ? '' : readCursor(cursor)
-    const services: ServiceRecord[] = []
-    let last: ServiceRow | null = null
-    for (const row of this.#sorted) {
-      if (ageKey(row) <= after || !matches(row, filter)) continue
-      if (services.length === limit && last) return { services, nextCursor: writeCursor(last) }
-      services.push(this.present(row))
-      last = row
-    }
-    return { services, nextCursor: null }
+    return pageOf(this.#sorted, { filter, limit, cursor }, (row) => this.present(row))
   }
 
   /** Resolves with the first published row of this id that satisfies, or null when the signal aborts first. */
@@ -234,32 +209,4 @@ export class ServiceView implements RouteTable {
 
 function withSlash(origin: string | null): string | null {
   return origin === null ? null : `${origin}/`
-}
-
-function ageKey(row: ServiceRow): string {
-  return `${row.record.created_at} ${row.record.id}`
-}
-
-function writeCursor(last: ServiceRow): string {
-  return Buffer.from(ageKey(last)).toString('base64url')
-}
-
-function readCursor(cursor: string): string {
-  const key = Buffer.from(cursor, 'base64url').toString('latin1')
-  if (/^\d{4}-\d\d-\d\dT[\d:.]+Z [\x21-\x7e]+$/.test(key)) return key
-  throw new HiveError('HIVE_REQUEST_INVALID', 'cursor must be the next_cursor of the page before')
-}
-
-function byAge(left: ServiceRow, right: ServiceRow): number {
-  return ageKey(left) < ageKey(right) ? -1 : 1
-}
-
-function matches(row: ServiceRow, filter: ServiceFilter): boolean {
-  const { kind, state, labels } = row.record
-  if (state === 'removed' && filter.includeRemoved !== true) return false
-  if (filter.kind !== undefined && kind !== filter.kind) return false
-  if (filter.states && !filter.states.includes(state)) return false
-  return Object.entries(filter.labels ?? {}).every(
-    ([key, value]) => Object.hasOwn(labels, key) && labels[key] === value,
-  )
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isHiveError } from '../../src/errors.ts'
+import type { ServiceFilter } from '../../src/services/page.ts'
 import type { ServiceRow } from '../../src/services/record.ts'
-import { type ServiceFilter, ServiceView } from '../../src/services/view.ts'
+import { ServiceView } from '../../src/services/view.ts'
 import { rowIn } from '../support/service-row.ts'
 
 function at(second: number): string {

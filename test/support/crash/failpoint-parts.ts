@@ -4,7 +4,6 @@ import { readConfig } from '../../../src/config.ts'
 import { createLogger } from '../../../src/logging.ts'
 import { createDrivers } from '../../../src/runners/create-drivers.ts'
 import type { RunnerDriver } from '../../../src/runners/driver.ts'
-import type { ServiceRow } from '../../../src/services/record.ts'
 import { openStateDirectory } from '../../../src/services/state-directory.ts'
 import { openServiceTable, type StateStore } from '../../../src/services/table.ts'
 
