@@ -26,7 +26,7 @@ export class RecordingClient {
   async create(kind: string, name: string, query = '?wait=ready&timeout_s=30'): Promise<Reply | null> {
     const asked = { requestId: randomUUID(), name }
     const secret = `planted-${randomBytes(16).toString('hex')}`
-    this.#ledger.secrets.add(secret)
+    plant(this.#ledger, secret)
     this.#ledger.unsure.set(asked.requestId, asked)
     const body = { kind, name, request_id: asked.requestId, setup_token: secret }
     const reply = await this.call('POST', `/spawn${query}`, body)
@@ -53,10 +53,17 @@ export class RecordingClient {
     return this.call('GET', `/services/${name}${query}`)
   }
 
+  /** Every record there is, tombstones too. */
   async list(): Promise<readonly ServiceRecord[]> {
-    const reply = await this.call('GET', '/services?limit=1000&include=removed')
-    if (reply?.status !== 200) throw new Error(`GET /services answered ${reply?.status ?? 'nothing'}`)
-    return reply.body.services
+    const records: ServiceRecord[] = []
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const page: Reply | null = await this.call('GET', `/services?limit=1000&include=removed${cursor}`)
+      if (page?.status !== 200) throw new Error(`GET /services answered ${page?.status ?? 'nothing'}`)
+      records.push(...page.body.services)
+      for (const record of page.body.services) noteSeen(this.#ledger, record)
+      cursor = page.body.next_cursor === null ? null : `&cursor=${page.body.next_cursor}`
+    }
+    return records
   }
 
   /** One request through the proxy. */
@@ -91,6 +98,13 @@ export class RecordingClient {
     if (typeof record?.id === 'string' && typeof record.revision === 'number') noteSeen(this.#ledger, record)
     return reply
   }
+}
+
+/** The newest few hundred: all that an endless run ever planted would take too long to look for. */
+function plant({ secrets }: Ledger, secret: string): void {
+  secrets.add(secret)
+  const [oldest] = secrets
+  if (secrets.size > 300 && oldest !== undefined) secrets.delete(oldest)
 }
 
 function parsed(status: number, text: string): Reply {

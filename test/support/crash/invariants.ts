@@ -14,7 +14,7 @@ export interface Scene {
   readonly instance: string
   /** Engine sockets to look into, by runner. */
   readonly engines: Readonly<Record<string, string>>
-  /** Everything that any Hive of this scene has written. */
+  /** What the Hives of this scene have written. */
   logs(): string
   /** Pids and start times of what Hive must never touch. */
   readonly bystanders: readonly (() => boolean)[]
@@ -78,25 +78,33 @@ interface LiveObject {
   /** Null = a container, which is started again for later attempts. */
   readonly attempt: number | null
   readonly running: boolean
+  readonly facts: string
 }
 
 async function liveObjects({ run, instance, engines }: Scene): Promise<readonly LiveObject[]> {
-  const workers = workersOf(run).map(({ mark }): LiveObject => {
+  const workers = workersOf(run).map(({ mark, facts }): LiveObject => {
     const [id = '', attempt] = (mark ?? '').split('.')
-    return { id, attempt: Number(attempt), running: true }
+    return { id, attempt: Number(attempt), running: true, facts: `${mark}: ${facts}` }
   })
   const lists = await Promise.all(Object.values(engines).map((host) => containersOf(host, instance)))
-  return [...workers, ...lists.flat().map(({ serviceId, running }) => ({ id: serviceId, attempt: null, running }))]
+  return [
+    ...workers,
+    ...lists.flat().map(({ id: facts, serviceId, running }) => ({ id: serviceId, attempt: null, running, facts })),
+  ]
 }
 
 function assertOneToOne(records: readonly ServiceRecord[], live: readonly LiveObject[]): void {
   const byId = new Map(records.map((record) => [record.id, record]))
-  for (const { id, attempt, running } of live) {
+  for (const { id, attempt, running, facts } of live) {
     const record = byId.get(id)
-    assert.ok(record, `I1: something of ${id} exists that no row knows`)
-    assert.notEqual(record.state, 'removed', `I3: ${describe(record)} was removed, but something of it exists`)
+    assert.ok(record, `I1: something of ${id} exists that no row knows (${facts})`)
+    assert.notEqual(
+      record.state,
+      'removed',
+      `I3: ${describe(record)} was removed, but something of it exists (${facts})`,
+    )
     if (!running) continue
-    assert.equal(record.state, 'running', `I1: ${describe(record)}, but it lives`)
+    assert.equal(record.state, 'running', `I1: ${describe(record)}, but it lives (${facts})`)
     if (attempt !== null) assert.equal(attempt, record.attempt, `I2: ${describe(record)}, but attempt ${attempt} lives`)
     assert.equal(live.filter((other) => other.id === id && other.running).length, 1, `I2: ${describe(record)} twice`)
   }
@@ -116,8 +124,9 @@ function assertAcknowledged(ledger: Ledger, records: readonly ServiceRecord[]): 
   }
   for (const id of ledger.deleted)
     assert.equal(byId.get(id)?.state, 'removed', `I3: the acknowledged delete of ${id} did not hold`)
+  const requests = new Set(records.map(({ request_id }) => request_id))
   for (const { requestId, name } of ledger.refused.values())
-    assert.ok(!records.some(({ request_id }) => request_id === requestId), `I3: the refused create of ${name} appeared`)
+    assert.ok(!requests.has(requestId), `I3: the refused create of ${name} appeared`)
   for (const [id, seen] of ledger.seen) {
     const record = byId.get(id)
     assert.ok(record, `I4: ${id} was shown and is gone without a trace`)
@@ -125,17 +134,17 @@ function assertAcknowledged(ledger: Ledger, records: readonly ServiceRecord[]): 
   }
 }
 
-/** I6: whatever answers under a name is that name's current attempt. */
+/** I6: whatever answers under a name is that name's current attempt; where none runs, nothing does. */
 async function assertRoutes(scene: Scene, records: readonly ServiceRecord[]): Promise<void> {
   const client = new RecordingClient(scene.hive, scene.ledger)
-  for (const record of records) {
-    const reply = await client.visit(record.name)
-    if (record.state !== 'running' || record.url === null) {
-      const replaced = records.some(({ name, state }) => name === record.name && state === 'running')
-      assert.ok(replaced || reply?.status !== 200, `I6: ${describe(record)}, but its route answers`)
+  for (const name of new Set(records.map((record) => record.name))) {
+    const record = records.find((one) => one.name === name && one.state === 'running' && one.url !== null)
+    const reply = await client.visit(name)
+    if (record === undefined) {
+      assert.notEqual(reply?.status, 200, `I6: nothing of ${name} runs, but its route answers`)
       continue
     }
-    const answer = reply?.status === 200 ? reply : await until200(client, record.name)
+    const answer = reply?.status === 200 ? reply : await until200(client, name)
     if (record.runner !== 'script') continue
     assert.equal(answer.body?.mark, `${record.id}.${record.attempt}`, `I6: ${describe(record)}: somebody else answers`)
   }

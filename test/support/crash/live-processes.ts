@@ -9,6 +9,8 @@ export interface LiveProcess {
   readonly mark: string | null
   readonly name: string | null
   readonly commandLine: string
+  /** State, parent and cgroup, for a report of what should not be there. */
+  readonly facts: string
 }
 
 /** Every process that carries the variable CRASH_RUN with this value: workers, their children, and their launchers. */
@@ -37,6 +39,9 @@ function lookAt(pid: number, run: string): LiveProcess | null {
       startTime: Number(fields[19]),
       mark: variable('HIVE_COCOON_MARK'),
       name: variable('COCOON_NAME'),
+      facts: `pid ${pid}, state ${fields[0]}, parent ${fields[1]}, ${readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+        .split('\n')
+        .find((line) => line.startsWith('0::'))}`,
       commandLine: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '),
     }
   } catch {

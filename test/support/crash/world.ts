@@ -39,9 +39,10 @@ export interface World {
   client(hive: HiveProcess): RecordingClient
   instance(): Promise<string>
   check(hive: HiveProcess): ReturnType<typeof assertInvariants>
-  /** All that any Hive of this world has written. */
+  /** What this world's last two Hives have written: what came before was looked at then. */
   logs(): string
-  close(): Promise<void>
+  /** @param keep  leaves the state directory for a look. */
+  close(keep?: boolean): Promise<void>
 }
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
@@ -52,7 +53,11 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const bystander = startBystander()
   const engines = options.engines ?? {}
   const env = environment(directory, run, options)
-  const logs = () => hives.map((hive) => hive.output()).join('\n')
+  const logs = () =>
+    hives
+      .slice(-2)
+      .map((hive) => hive.output())
+      .join('\n')
   const instance = () => readFile(join(directory, 'instance_id'), 'utf8').then((text) => text.trim())
   return {
     directory,
@@ -72,14 +77,14 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       const bystanders = [() => bystander.exitCode === null && bystander.signalCode === null]
       return assertInvariants({ hive, ledger, run, engines, logs, bystanders, instance: await instance() })
     },
-    async close() {
+    async close(keep = false) {
       for (const hive of hives) await hive.end('SIGKILL').catch(() => undefined) // it may have ended long ago
       bystander.kill('SIGKILL')
       const own = await instance().catch(() => null)
       if (own !== null) for (const host of Object.values(engines)) await removeContainersOf(host, own)
       killProcessesOf(run)
       if (own !== null) await removeScripts(directory, own)
-      await rm(join(directory, '..'), { recursive: true, force: true, maxRetries: 5 })
+      if (!keep) await rm(join(directory, '..'), { recursive: true, force: true, maxRetries: 5 })
     },
   }
 }
