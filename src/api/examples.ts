@@ -25,6 +25,8 @@ export interface OperationExamples {
 
 const REQUEST_ID = '7b0f4c1e-6f0d-4f6e-9f3b-2d4c5a6b7c8d'
 
+const registered = { state: 'registered', generation: 2, since: '2026-01-01T00:00:00.000Z', pending: 0, unsent: 0 }
+
 /** By operation id. */
 export const OPERATION_EXAMPLES: Readonly<Record<string, OperationExamples>> = {
   spawn: {
@@ -51,8 +53,8 @@ export const OPERATION_EXAMPLES: Readonly<Record<string, OperationExamples>> = {
   live: { responses: { 200: { status: 'alive' } } },
   ready: {
     responses: {
-      200: { status: 'ready', table: true, runners: [script] },
-      503: { status: 'not_ready', table: true, runners: [docker, script] },
+      200: { status: 'ready', table: true, signaling: registered, runners: [script] },
+      503: { status: 'not_ready', table: true, signaling: registered, runners: [docker, script] },
     },
   },
 }

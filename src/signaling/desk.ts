@@ -91,10 +91,10 @@ export class Desk {
   }
 
   async #run(asked: Asked, run: () => Promise<Result | null>): Promise<void> {
-    const { log } = this.#parts
+    const { log, maxCocoons } = this.#parts
     const result = await run().catch((error: unknown) => {
       log.error({ err: error, request_id: asked.requestId }, `signaling: a ${asked.type} failed`)
-      const text = asked.type === 'spawn' ? refusedSpawn(error, asked.kind, 0) : failedDelete(error)
+      const text = asked.type === 'spawn' ? refusedSpawn(error, asked.kind, maxCocoons) : failedDelete(error)
       return failed(asked.type, asked.requestId, text)
     })
     if (result !== null) await this.#answer(result)
@@ -172,7 +172,7 @@ export class Desk {
 
 /** Its first `running` decides, even if it has ended since; without one the end does, if no attempt is to follow. */
 function hasRunOrCannot(row: ServiceRow): boolean {
-  return row.record.ready_at !== null || (isHopeless(row) && row.record.next_attempt_at === null)
+  return row.record.ready_at !== null || isHopeless(row)
 }
 
 function isRemoved(row: ServiceRow): boolean {

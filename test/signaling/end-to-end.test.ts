@@ -52,3 +52,25 @@ for (const generation of [1, 2] as const) {
     })
   })
 }
+
+test('issue 5.4: a cocoon that loses the server ends with 0: always brings it back, on-failure does not', async (t) => {
+  const server = await openServer(t)
+  const kind = (id: string, restart: object) => ({
+    ...KINDS[0],
+    id,
+    runner_config: { ...KINDS[0]?.runner_config, ...restart },
+  })
+  const kinds = [kind('always', { restart: { policy: 'always', backoff_min: '1s' } }), kind('default', {})]
+  const hive = await openSignalingHive(t, server.url, { kinds })
+  await registered(hive)
+  const app = await openApp(t, server.url)
+  for (const name of ['always', 'default'])
+    app.send({ type: 'spawn_cocoon', request_id: name, kind: name, setup_token: 'x', name })
+  for (const name of ['always', 'default'])
+    await until(() => server.lines.includes(`cocoon ${name} registered (owner local)`), 20_000, name)
+  await server.close()
+  const again = await openServer(t, { port: server.port })
+  await until(() => again.lines.includes('cocoon always registered (owner local)'), 30_000, 'the cocoon again')
+  const { body } = await hive.call('GET', '/services/default')
+  assert.deepEqual([body.state, body.exit.code, body.next_attempt_at], ['stopped', 0, null])
+})

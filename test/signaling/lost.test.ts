@@ -81,6 +81,7 @@ describe('a result survives', () => {
     await until(() => isSettled(third), 10_000, 'the receipt')
     assert.equal(again.lines.filter((line) => line.startsWith('spawnResult')).length, 1)
     assert.equal(runner.calls.filter((call) => call.startsWith('prepare')).length, 1, 'one cocoon only')
+    await third.call('DELETE', '/services/one')
   })
 
   test('issue 5.6: a link that breaks before its receipt; it comes again, and after a receipt never more', async (t) => {
@@ -112,6 +113,7 @@ describe('a result survives', () => {
     await until(() => isSettled(hive), 10_000, 'the receipt')
     const repeated = { kind: 'fake', name: 'one', request_id: 'r', setup_token: 'tok-planted' }
     assert.equal((await hive.call('POST', '/spawn', repeated)).status, 200, 'its setup token was kept, sealed')
+    await hive.call('DELETE', '/services/one')
   })
 
   test('issue 5.2: a crash between the row and the result: the row says what became of it', async (t) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
+import { HiveError } from '../../src/errors.ts'
 import { LaunchRefused } from '../../src/runners/driver.ts'
 import { until } from '../support/deadline.ts'
 import { FakeRunner } from '../support/fake-driver.ts'
@@ -180,6 +181,23 @@ describe('terminate', () => {
     await spawn('s', { name: 'sig' })
     assert.equal((await hive.call('DELETE', '/services/sig')).status, 200)
   })
+})
+
+test('F8: a request that cannot be kept is refused, a result that cannot be kept is sent', async (t) => {
+  const { spawn, terminate, hive, runner } = await openBench(t)
+  const full = () => Promise.reject(new HiveError('HIVE_STORE_FULL', 'free some space'))
+  const broken = t.mock.method(hive.app.serviceTable, 'putDocument', full)
+  assert.match((await spawn('a', { name: 'one' }))['error'], /^create service failed: .*free some space$/)
+  assert.equal(runner.calls.filter((call) => call.startsWith('prepare')).length, 0)
+  broken.mock.restore()
+  const release = runner.hold('start')
+  const result = spawn('b', { name: 'two' })
+  await until(async () => (await record(hive, 'two')).state === 'starting', 10_000, 'the launch')
+  t.mock.method(hive.app.serviceTable, 'putDocument', full)
+  release()
+  assert.equal((await result)['success'], true)
+  assert.match((await terminate('c', 'two'))['error'], /^delete service failed: .*free some space$/)
+  assert.match(hive.log(), /a result could not be kept/)
 })
 
 test('issue 5.6: of a flood of 1,000 spawns exactly as many run as are allowed, and each is answered once', async (t) => {
