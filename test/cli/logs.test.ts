@@ -7,7 +7,9 @@ import { ownPortRange } from '../support/port-range.ts'
 
 test('logs puts each line where the cocoon wrote it, follows to the end, and show tells the post-mortem', async (t) => {
   const program = 'echo out; echo err >&2; sleep 0.3; echo more; exit 3'
-  const kinds = [{ id: 'talker', runner_type: 'script', runner_config: { command: 'sh', args: ['-c', program] } }]
+  const kinds = [
+    { id: 'talker', runner_type: 'script', runner_config: { command: 'sh', args: ['-c', program], restart: 'never' } },
+  ]
   const hive = await openHive(t, { kinds, env: { HIVE_PORT_RANGE: ownPortRange() } })
   await hive.spawn({ kind: 'talker', name: 'talker' }, '')
   const run = async (...argv: string[]) => {

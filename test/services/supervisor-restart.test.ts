@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
 import type { RestartPolicy } from '../../src/kinds/kind.ts'
 import { RunnerUnreachable } from '../../src/runners/driver.ts'
 import { until } from '../support/deadline.ts'
 import { FakeRunner } from '../support/fake-driver.ts'
+import { freePort } from '../support/free-port.ts'
 import { NEVER } from '../support/launch-spec.ts'
 import { scriptKind } from '../support/service-row.ts'
 import { openSupervisor } from '../support/supervisor.ts'
@@ -84,18 +83,20 @@ describe('health by the supervisor', () => {
     const server = createServer((_request, response) => {
       response.statusCode = state.up ? 200 : 503
       response.end()
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
+    })
     t.after(() => {
       server.closeAllConnections()
       server.close()
     })
-    const { port } = server.address() as AddressInfo
+    const port = await freePort()
     const check = { type: 'http', path: '/', port: null, command: [], startPeriodMs: 0 } as const
     const healthChecks = [{ ...check, intervalMs: 20, timeoutMs: 1_000, retries: 3 }]
     const kinds = [scriptKind('native', { restart, healthChecks, readyTimeoutMs: 300 })]
-    // The fake cocoon listens on nothing: the server has the one port of the range.
     const bench = await openSupervisor(t, { kinds, portRange: { first: port, last: port } })
+    // The fake cocoon listens on nothing: once it has the one port of the range, the server answers there for it.
+    bench.view.onChange(({ record }) => {
+      if (record.state === 'starting' && !server.listening) server.listen(port, '127.0.0.1')
+    })
     return { bench, state }
   }
 

@@ -49,9 +49,26 @@ export interface HiveOptions {
   readonly directory?: string
 }
 
+/** How many Hives of this test process still use a directory, and which directories were made here. */
+const uses = new Map<string, number>()
+const own = new Set<string>()
+
+function take(directory: string): void {
+  uses.set(directory, (uses.get(directory) ?? 0) + 1)
+}
+
+/** Hooks run in the order of their making: the first Hive's must not remove what a second one goes on with. */
+async function leave(directory: string): Promise<void> {
+  const left = (uses.get(directory) ?? 1) - 1
+  uses.set(directory, left)
+  if (left === 0 && own.delete(directory)) await rm(directory, { recursive: true, force: true })
+}
+
 /** A whole Hive in this process on a free port, with its own state directory; its cocoons are removed after the test. */
 export async function openHive(t: TestContext, options: HiveOptions = {}): Promise<TestHive> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'hive-test-')))
+  if (options.directory === undefined) own.add(directory)
+  take(directory)
   const config = configOf(directory, options)
   const state = await openStateDirectory({ path: directory, token: config.token, masterKey: config.masterKey })
   const table = await openServiceTable(directory)
@@ -63,7 +80,7 @@ export async function openHive(t: TestContext, options: HiveOptions = {}): Promi
     } finally {
       await hive?.close()
       await table.close() // also when building fails: its worker would keep the test process alive
-      if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+      await leave(directory)
     }
   })
   const lines: string[] = []
