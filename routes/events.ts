@@ -16,7 +16,10 @@ const schema = {
     'on there; one reset event says that some of what was between is not kept any more. A comment comes every 15 s.',
   tags: ['services'],
   querystring: EventsQuery,
-  response: { 200: EventText, ...problems(429) },
+  response: {
+    200: { description: 'The events', content: { 'text/event-stream': { schema: EventText } } },
+    ...problems(429),
+  },
 }
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {

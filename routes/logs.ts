@@ -21,7 +21,13 @@ const schema = {
   tags: ['services'],
   params: NameParams,
   querystring: LogsQuery,
-  response: { 200: LogText, ...problems(404, 429) },
+  response: {
+    200: {
+      description: 'The lines',
+      content: { 'application/x-ndjson': { schema: LogText }, 'text/event-stream': { schema: LogText } },
+    },
+    ...problems(404, 429),
+  },
 }
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {

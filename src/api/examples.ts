@@ -50,6 +50,17 @@ export const OPERATION_EXAMPLES: Readonly<Record<string, OperationExamples>> = {
   listOrphans: { responses: { 200: { orphans: [orphan], unasked: [] } } },
   reapOrphans: { responses: { 200: { reaped: [orphan], kept: [], unasked: [] } } },
   metrics: { responses: { 200: '# TYPE hive_services gauge\nhive_services{state="running"} 1\n' } },
+  getLogs: {
+    responses: { 200: '{"seq":1,"time":"2026-11-23T08:00:00.000Z","stream":"stdout","line":"listening"}\n' },
+  },
+  getEvents: {
+    responses: { 200: 'id: 7\nevent: state\ndata: {"seq":7,"at":"2026-11-23T08:00:00.000Z","type":"state"}\n\n' },
+  },
+  getPostMortem: {
+    responses: {
+      200: { service: removed, exit: removed.exit, error: null, log: [], probes: [], stats: null, timeline: [] },
+    },
+  },
   live: { responses: { 200: { status: 'alive' } } },
   ready: {
     responses: {
