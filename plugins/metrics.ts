@@ -13,6 +13,7 @@ export default plugin(
   async (app: FastifyInstance) => {
     const metrics = createMetrics({
       services: () => app.services.rows(),
+      signaling: () => app.signaling?.status().state ?? 'off',
       runners: () => [...app.runners.drivers.keys()].map((runner) => app.runners.state(runner)),
     })
     app.decorate('metrics', metrics)

@@ -29,10 +29,16 @@ export default plugin(
     const signaling = createSignaling(app, options)
     app.decorate('signaling', signaling)
     if (signaling === null) return
+    let said = signaling.status().state
+    signaling.onChange(() => {
+      const { state } = signaling.status()
+      if (state !== said) app.events.signaling(state)
+      said = state
+    })
     app.addHook('onListen', async () => signaling.start())
     app.addHook('preClose', async () => signaling.close())
   },
-  { name: 'signaling', dependencies: ['kinds', 'runners', 'services'] },
+  { name: 'signaling', dependencies: ['kinds', 'runners', 'events', 'services'] },
 )
 
 function createSignaling(app: FastifyInstance, options: SignalingOptions): Signaling | null {

@@ -30,7 +30,7 @@ export const EventsQuery = Type.Object(
   {
     name: list('One service name, or several with commas.'),
     kind: list('One kind, or several with commas.'),
-    type: list('state, intent, health, pull, restart, exit, config: one, or several with commas.'),
+    type: list('state, intent, health, pull, restart, exit, config, signaling: one, or several with commas.'),
     after: Type.Optional(Type.Integer({ minimum: 0, description: 'As Last-Event-ID; 0 = all that is kept.' })),
   },
   closed,

@@ -1,7 +1,7 @@
 import type { EventPage, NewEventRow } from '../services/event-rows.ts'
 import type { ServiceProgress, ServiceRow } from '../services/record.ts'
 import type { EventStore, ServiceTable } from '../services/table.ts'
-import { configEvent, eventsOfChange, type HiveEvent, pullEvent } from './event.ts'
+import { configEvent, eventsOfChange, type HiveEvent, pullEvent, signalingEvent } from './event.ts'
 
 export interface EventFeedOptions {
   readonly store: EventStore
@@ -76,6 +76,10 @@ export class EventFeed {
 
   config(warnings: readonly string[]): void {
     if (warnings.length > 0) this.#add(warnings.map((warning) => configEvent(warning, this.#now())))
+  }
+
+  signaling(state: string): void {
+    this.#add([signalingEvent(state, this.#now())])
   }
 
   /** The next events after `seq`, and between which numbers there are any. */

@@ -1,7 +1,7 @@
 import type { NewEventRow } from '../services/event-rows.ts'
 import type { ServiceProgress, ServiceRow } from '../services/record.ts'
 
-export const EVENT_TYPES = ['state', 'intent', 'health', 'pull', 'restart', 'exit', 'config'] as const
+export const EVENT_TYPES = ['state', 'intent', 'health', 'pull', 'restart', 'exit', 'config', 'signaling'] as const
 export type EventType = (typeof EVENT_TYPES)[number]
 
 /** Something that happened, as it goes over the wire; `seq` grows and is never used twice. */
@@ -44,6 +44,11 @@ export function pullEvent(row: ServiceRow, progress: ServiceProgress, at: string
 
 export function configEvent(warning: string, at: string): NewEventRow {
   return encodeEvent('config', { row: null, data: { warning }, at })
+}
+
+/** What became of the link to the signaling server; nothing in it comes from there. */
+export function signalingEvent(state: string, at: string): NewEventRow {
+  return encodeEvent('signaling', { row: null, data: { state }, at })
 }
 
 interface Said {

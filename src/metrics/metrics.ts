@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { RunnerState } from '../runners/runner-set.ts'
 import { SERVICE_STATES, type ServiceRow, type ServiceState } from '../services/record.ts'
+import { SIGNALING_STATES, type SignalingState } from '../signaling/status.ts'
 
 /**
  * Everything Hive counts, as Prometheus reads it (exposition format 0.0.4). Labels come from closed sets: states,
@@ -19,6 +20,7 @@ export interface Metrics {
 export interface MetricsSources {
   readonly services: () => Iterable<ServiceRow>
   readonly runners: () => Iterable<RunnerState>
+  readonly signaling: () => SignalingState
 }
 
 /** Upper bounds in seconds: a script is ready in a tenth, a container in one, a pull takes minutes. */
@@ -33,6 +35,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
   for (const what of ['handles', 'requests', 'resources'])
     registry.removeSingleMetric(`hive_nodejs_active_${what}_total`)
   gauges(registry, sources)
+  signalingGauge(registry, sources)
   const lifecycle = lifecycleMetrics(registry)
   const calls = new Histogram({
     name: 'hive_runner_call_seconds',
@@ -80,6 +83,19 @@ function gauges(registry: Registry, sources: MetricsSources): void {
     registers: [registry],
     collect() {
       for (const { runner, available } of sources.runners()) this.set({ runner }, available ? 1 : 0)
+    },
+  })
+}
+
+function signalingGauge(registry: Registry, sources: MetricsSources): void {
+  new Gauge({
+    name: 'hive_signaling_state',
+    help: '1 for the state that the link to the signaling server is in.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      const current = sources.signaling()
+      for (const state of SIGNALING_STATES) this.set({ state }, state === current ? 1 : 0)
     },
   })
 }

@@ -37,6 +37,12 @@ describe('the generation', () => {
       const env = { HIVE_SIGNALING_PROTOCOL: setting }
       const hive = await openSignalingHive(t, server.url + query, { kinds: KINDS, env })
       await registered(hive)
+      const metrics = (await hive.call('GET', '/metrics')).text
+      assert.match(metrics, /^hive_signaling_state\{state="registered"\} 1$/m)
+      assert.match(metrics, /^hive_signaling_state\{state="waiting"\} 0$/m)
+      const told = await hive.app.events.after(0)
+      const states = told.events.filter(({ type }) => type === 'signaling').map(({ data }) => data['state'])
+      assert.equal(states.at(-1), 'registered')
       const { signaling } = (await hive.call('GET', '/readyz')).body
       assert.deepEqual([signaling.state, signaling.generation], ['registered', found])
       const app = await openApp(t, `${server.url}${found === 2 ? '?kind=app' : ''}`)
