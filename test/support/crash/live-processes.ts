@@ -9,7 +9,7 @@ export interface LiveProcess {
   readonly mark: string | null
   readonly name: string | null
   readonly commandLine: string
-  /** State, parent and cgroup, for a report of what should not be there. */
+  /** Parent and cgroup, for a report of what should not be there. */
   readonly facts: string
 }
 
@@ -39,7 +39,7 @@ function lookAt(pid: number, run: string): LiveProcess | null {
       startTime: Number(fields[19]),
       mark: variable('HIVE_COCOON_MARK'),
       name: variable('COCOON_NAME'),
-      facts: `pid ${pid}, state ${fields[0]}, parent ${fields[1]}, ${readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+      facts: `pid ${pid}, parent ${fields[1]}, ${readFileSync(`/proc/${pid}/cgroup`, 'utf8')
         .split('\n')
         .find((line) => line.startsWith('0::'))}`,
       commandLine: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '),

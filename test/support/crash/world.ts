@@ -115,7 +115,7 @@ function environment(directory: string, run: string, options: WorldOptions): Rec
   const container = { image: IMAGE, ports: ['8080'], pull: 'never', environment: { CRASH_RUN: run }, stop_grace: '2s' }
   const kinds = [
     { id: 'script', runner_type: 'script', runner_config: { ...script, stop_grace: '2s' } },
-    { id: 'fails', runner_type: 'script', runner_config: { command: 'false' } },
+    { id: 'fails', runner_type: 'script', runner_config: { command: 'false', restart: 'never' } },
     ...Object.keys(options.engines ?? {}).map((runner) => ({
       id: runner,
       runner_type: runner,
