@@ -6,7 +6,6 @@ import type { HiveEvent } from '../../src/events/event.ts'
 import { until } from '../support/deadline.ts'
 import { type HiveOptions, openHive, type TestHive } from '../support/hive.ts'
 import { ownPortRange } from '../support/port-range.ts'
-import { tempDirectory } from '../support/temp-directory.ts'
 
 const KINDS = [
   { id: 'good', runner_type: 'script', runner_config: { command: 'sh', args: ['-c', 'exec sleep 1000'] } },
@@ -80,8 +79,7 @@ test('every state of a cocoon is told in order, with its exit and by whom it was
 })
 
 test('a reader that comes back after a restart of Hive gets each event once, in order', async (t) => {
-  const directory = await tempDirectory(t)
-  const first = await openEvents(t, { directory })
+  const first = await openEvents(t)
   const early = listen(t, first, '?after=0')
   await first.spawn({ kind: 'good', name: 'one' })
   await until(() => storyOf(early.events(), 'one').includes('running'), 20_000, 'running')
@@ -89,7 +87,7 @@ test('a reader that comes back after a restart of Hive gets each event once, in 
   await early.done
   await first.spawn({ kind: 'good', name: 'two' })
   await first.close()
-  const second = await openEvents(t, { directory })
+  const second = await openEvents(t, { directory: first.directory })
   const last = early.events().at(-1)?.seq
   const late = listen(t, second, '', { 'last-event-id': `${last}` })
   await until(() => storyOf(late.events(), 'two').includes('running'), 20_000, 'what was missed')

@@ -8,7 +8,6 @@ import { until } from '../support/deadline.ts'
 import { openHive } from '../support/hive.ts'
 import { ownPortRange } from '../support/port-range.ts'
 import { complaintsAbout } from '../support/settings.ts'
-import { tempDirectory } from '../support/temp-directory.ts'
 
 const SECRET = 'a secret without blanks'.replaceAll(' ', '-')
 const KINDS = [{ id: 'good', runner_type: 'script', runner_config: { command: 'sh', args: ['-c', 'exec sleep 1000'] } }]
@@ -42,9 +41,8 @@ async function startReceiver(t: TestContext) {
 
 test('each event is posted once, in order and signed, over refusals and a restart of Hive', async (t) => {
   const receiver = await startReceiver(t)
-  const directory = await tempDirectory(t)
   const env = { HIVE_WEBHOOK_URL: receiver.url, HIVE_WEBHOOK_SECRET: SECRET, HIVE_PORT_RANGE: ownPortRange() }
-  const first = await openHive(t, { kinds: KINDS, env, directory })
+  const first = await openHive(t, { kinds: KINDS, env })
   await first.spawn({ kind: 'good', name: 'one' })
   await until(() => receiver.taken.some(({ data }) => data['state'] === 'running'), 20_000, 'running')
   receiver.status = 503
@@ -53,7 +51,7 @@ test('each event is posted once, in order and signed, over refusals and a restar
   await until(() => receiver.asked > before, 20_000, 'a refusal')
   await first.close()
   receiver.status = 204
-  const second = await openHive(t, { kinds: KINDS, env, directory })
+  const second = await openHive(t, { kinds: KINDS, env, directory: first.directory })
   const running = () => receiver.taken.filter(({ data }) => data['state'] === 'running').length
   await until(() => running() === 2, 20_000, 'what was refused')
   const all = (await second.app.events.after(0)).events.map(({ seq }) => seq)
