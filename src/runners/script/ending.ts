@@ -5,12 +5,14 @@ import type { Cage } from './cage.ts'
 import { readExit } from './exit-file.ts'
 import { innerPid, isAlive, type ProcessIdentity, signalProcess } from './identity.ts'
 import { poll } from './pause.ts'
-import { readIdentity } from './run-directory.ts'
+import { launcherRuns } from './processes.ts'
+import { makeVoid, readIdentity } from './run-directory.ts'
 
 /** How long after KILL the kernel may take to let go; a process in uninterruptible sleep takes longer. */
 const KILL_ROUND_MS = 500
 const KILL_ROUNDS = 10
 const RECORD_LIMIT_MS = 1_000
+const RETIRE_LIMIT_MS = 5_000
 
 /**
  * Ends everything in a cage: TERM to each process once, KILL to what is left after the grace, then looks whether it is
@@ -65,6 +67,21 @@ export async function announceStop(directory: string): Promise<void> {
     throw error
   })
   await file?.close()
+}
+
+/**
+ * Makes sure that no launcher works for this attempt any more: afterwards the attempt may begin anew.
+ * @throws RunnerUnreachable  it does not end.
+ */
+export async function retireLauncher(directory: string, signal: AbortSignal): Promise<void> {
+  if (await makeVoid(directory, 'claim')) return
+  const isGone = () => {
+    const launcher = readIdentity(directory, 'claim')
+    // A claim without a number is void, or about to get its number.
+    return (launcher ? isAlive(launcher) : launcherRuns(directory)) ? undefined : true
+  }
+  if (await poll(isGone, { limitMs: RETIRE_LIMIT_MS, longestMs: 20, signal })) return
+  throw new RunnerUnreachable(`The launcher of ${directory} does not end`)
 }
 
 /** Waits until the launcher has written down how the worker ended, or is gone. */

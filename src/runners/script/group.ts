@@ -1,7 +1,8 @@
-import { readdirSync, readlinkSync } from 'node:fs'
+import { readlinkSync } from 'node:fs'
 import type { Cage, CocoonIdentity } from './cage.ts'
-import { isAlive, type ProcessIdentity, type ProcessStat, readProc, readStat, signalProcess } from './identity.ts'
+import { isAlive, type ProcessIdentity, type ProcessStat, readProc, signalProcess } from './identity.ts'
 import { isLauncher, MARK_NAME } from './launcher.ts'
+import { allProcesses } from './processes.ts'
 
 /**
  * The cage without cgroups: the worker's own session and process group, and every process that carries the mark in its
@@ -72,10 +73,4 @@ function linkOf(pid: number, fd: string): string {
   } catch {
     return ''
   }
-}
-
-function allProcesses(): ProcessStat[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => readStat(Number(name)) ?? [])
 }

@@ -13,6 +13,8 @@ const LAUNCH_LIMIT_MS = 10_000
 
 export interface LaunchPlan {
   readonly directory: string
+  /** The same, as its launcher is told it. */
+  readonly view: string
   readonly leaf: string | null
   readonly mark: string
   readonly tools: HostTools
@@ -32,7 +34,7 @@ export interface LaunchPlan {
 export async function spawnLauncher(plan: LaunchPlan): Promise<ProcessIdentity | null> {
   const output = await openOutput(plan.directory)
   try {
-    const launch = { ...plan, command: plan.command.argv }
+    const launch = { ...plan, directory: plan.view, command: plan.command.argv }
     const argv = [...plan.scope, plan.tools.sh, ...launcherArguments(plan.tools, plan.launcher, launch)]
     const launcher = execa(argv[0] ?? '', argv.slice(1), {
       cwd: plan.cwd,

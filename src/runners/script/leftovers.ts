@@ -3,15 +3,15 @@ import { join } from 'node:path'
 import type { LaunchSpec } from '../driver.ts'
 import { leafCage } from './cgroup.ts'
 import { cageOf } from './containment.ts'
-import { endAll, settleLauncher } from './ending.ts'
+import { endAll, retireLauncher } from './ending.ts'
 import { identityOf } from './handle.ts'
 import type { ScriptHost } from './host.ts'
 import { releaseLeaves } from './limits.ts'
-import { attemptDirectory, attemptsOf, readIdentity, readMarker, removeAttempt, voidWorker } from './run-directory.ts'
+import { attemptDirectory, attemptsOf, makeVoid, readIdentity, readMarker, removeAttempt } from './run-directory.ts'
 
 /** Attempts of a service whose output is kept, the newest included. */
 const KEPT_ATTEMPTS = 5
-const CLEAR_LIMIT_MS = 800
+const CLEAR_LIMIT_MS = 2_000
 
 /**
  * Leaves nothing of an attempt that has no worker and gets none. Runs on even if the start was aborted, but not long;
@@ -20,13 +20,14 @@ const CLEAR_LIMIT_MS = 800
 export async function clearAttempt(host: ScriptHost, { id, attempt }: LaunchSpec): Promise<void> {
   const directory = attemptDirectory(host.runs, id, attempt)
   const marker = readMarker(directory)
+  if (marker === null) return
   const signal = AbortSignal.timeout(CLEAR_LIMIT_MS)
   try {
-    if (marker?.leaf) await endAll(leafCage(marker.leaf), 0, signal)
-    await releaseLeaves(marker?.limits ?? [], signal)
-    await settleLauncher(directory, signal)
+    if (marker.leaf) await endAll(leafCage(marker.leaf), 0, signal)
+    await releaseLeaves(marker.limits ?? [], signal)
+    await retireLauncher(directory, signal)
     await giveBackUid(host, { id, attempt })
-    await removeAttempt(host.runs, id, attempt)
+    await removeAttempt(host.runs, marker)
   } catch (error) {
     host.warn(`What was left of an attempt could not be cleared: ${directory} (${(error as Error).message})`)
   }
@@ -48,9 +49,9 @@ export async function endEarlierAttempts(host: ScriptHost, spec: LaunchSpec, sig
     if (attempt >= spec.attempt) continue
     const directory = attemptDirectory(host.runs, spec.id, attempt)
     const marker = readMarker(directory)
-    await voidWorker(directory)
+    await makeVoid(directory, 'pid')
     if (marker) await endAll(cageOf(identityOf(marker, readIdentity(directory, 'pid')), host.bootId), 0, signal)
     await releaseLeaves(marker?.limits ?? [], signal)
-    if (attempt <= spec.attempt - KEPT_ATTEMPTS) await removeAttempt(host.runs, spec.id, attempt)
+    if (marker && attempt <= spec.attempt - KEPT_ATTEMPTS) await removeAttempt(host.runs, marker)
   }
 }

@@ -11,10 +11,11 @@ import { targetOf } from './objects.ts'
 import {
   attemptDirectory,
   attemptsOf,
+  makeVoid,
   readIdentity,
   readMarker,
   serviceDirectory,
-  voidWorker,
+  takeAway,
 } from './run-directory.ts'
 
 /** Ends one attempt and everything it started. Done already = success. */
@@ -38,7 +39,8 @@ export async function removeService(host: ScriptHost, script: ScriptHandle, sign
     const identity = () => identityOf(marker, readIdentity(directory, 'pid'))
     await endAttempt(host, { directory, identity, graceMs: 0, sandboxed: false }, signal)
   }
-  await removeTree(serviceDirectory(host.runs, script.id), signal)
+  const gone = takeAway(host.runs, serviceDirectory(host.runs, script.id))
+  if (gone) await removeTree(gone, signal)
   await removeTree(join(host.workRoot, script.id), signal)
   // Last: whoever gets this uid next finds nothing of this one.
   await host.uids?.release(script.id)
@@ -55,7 +57,7 @@ async function endAttempt(host: ScriptHost, ending: Ending, signal: AbortSignal)
   signal.throwIfAborted()
   await announceStop(ending.directory)
   // A launch that is still under way gets no worker any more.
-  await voidWorker(ending.directory)
+  await makeVoid(ending.directory, 'pid')
   const cocoon = ending.identity()
   await endAll(cageOf(cocoon, host.bootId), ending.graceMs, signal, ending)
   await releaseLeaves(readMarker(ending.directory)?.limits ?? [], signal)

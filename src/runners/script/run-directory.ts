@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs'
 import { mkdir, open, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LaunchRefused } from '../driver.ts'
@@ -14,6 +14,7 @@ import type { ProcessIdentity } from './identity.ts'
  *   pid          pid and start time of the worker, written by its shim before exec
  *   refused      why there is no worker · exit  how it ended · stopping  Hive is stopping it
  *   output/      stdout.log and stderr.log (a directory of its own, so that watching the attempt does not see them grow)
+ *   by-<ticket>/ empty; launcher and shim write through it, see `launcherView`
  */
 export interface Marker {
   readonly version: 1
@@ -30,6 +31,8 @@ export interface Marker {
   readonly sandbox?: string | null
   readonly host: string | null
   readonly port: number | null
+  /** Tells this launch from others of the same attempt, which an aborted start may have left on their way. */
+  readonly ticket: string
   /** The Hive process that makes the launch. */
   readonly hive: ProcessIdentity
   readonly created_at: string
@@ -63,6 +66,7 @@ export async function createAttempt(runs: RunRoot, marker: Marker, plan: string)
   try {
     await writeDurably(join(draft, 'marker.json'), `${JSON.stringify(marker)}\n`)
     await writeFile(join(draft, 'plan'), plan, { mode: 0o600 })
+    await mkdir(join(draft, ticketName(marker)), { mode: 0o700 })
     await mkdir(serviceDirectory(runs, marker.id), { recursive: true, mode: 0o700 })
     // rename(2) onto a directory that is not empty fails: that makes it a claim.
     await rename(draft, target)
@@ -74,12 +78,42 @@ export async function createAttempt(runs: RunRoot, marker: Marker, plan: string)
   }
 }
 
-/** Removes one attempt, and the service's directory if it was the last. */
-export async function removeAttempt(runs: RunRoot, id: string, attempt: number): Promise<void> {
-  await rm(attemptDirectory(runs, id, attempt), { recursive: true, force: true, maxRetries: 5 })
-  await rmdir(serviceDirectory(runs, id)).catch(() => {
+/**
+ * The directory of an attempt as its launcher is told it. It leads through the launch's own ticket: when the attempt
+ * has been cleared away and made anew, it leads nowhere, so that a launcher that comes late can touch nothing.
+ */
+export function launcherView(directory: string, marker: Pick<Marker, 'ticket'>): string {
+  return `${directory}/${ticketName(marker)}/..`
+}
+
+function ticketName({ ticket }: Pick<Marker, 'ticket'>): string {
+  return `by-${ticket}`
+}
+
+/** Removes one attempt, if it is still this launch of it, and the service's directory if it was the last. */
+export async function removeAttempt(runs: RunRoot, marker: Pick<Marker, 'id' | 'attempt' | 'ticket'>): Promise<void> {
+  const directory = attemptDirectory(runs, marker.id, marker.attempt)
+  // Looking and taking it away are one step: in between, another start could have begun the attempt anew.
+  const taken = readMarker(directory)?.ticket === marker.ticket ? takeAway(runs, directory) : null
+  if (taken) await rm(taken, { recursive: true, force: true, maxRetries: 5 })
+  await rmdir(serviceDirectory(runs, marker.id)).catch(() => {
     // Other attempts are still in it, or it is gone.
   })
+}
+
+/**
+ * Takes a directory out of everybody's sight, so that nobody makes files in it while it is being removed.
+ * @returns where it is now; null = there was none.
+ */
+export function takeAway(runs: RunRoot, directory: string): string | null {
+  const gone = join(runs.path, `.gone-${randomUUID()}`)
+  try {
+    renameSync(directory, gone)
+    return gone
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
 }
 
 /** The attempts of a service that have a directory, ascending. */
@@ -123,12 +157,13 @@ export function readSmall(directory: string, file: 'claim' | 'pid' | 'refused' |
 }
 
 /**
- * Makes sure that no shim which is still under way can become a worker: it makes the same file with O_EXCL.
- * @returns false if a worker was faster, or there is no such attempt.
+ * Makes sure that no shim (`pid`) or launcher (`claim`) which is still under way gets to work: each makes the same file
+ * with O_EXCL.
+ * @returns false if it was faster, or there is no such attempt.
  */
-export async function voidWorker(directory: string): Promise<boolean> {
+export async function makeVoid(directory: string, which: 'pid' | 'claim'): Promise<boolean> {
   try {
-    const file = await open(join(directory, 'pid'), 'wx', 0o600)
+    const file = await open(join(directory, which), 'wx', 0o600)
     await file.close()
     return true
   } catch (error) {
@@ -137,8 +172,10 @@ export async function voidWorker(directory: string): Promise<boolean> {
   }
 }
 
-/** Removes the drafts that a Hive left which died in `createAttempt`. */
+/** Removes what a Hive left that died while it made or removed an attempt. */
 export async function sweepDrafts(runs: RunRoot): Promise<void> {
+  for (const name of namesIn(runs.path).filter((each) => each.startsWith('.gone-')))
+    await rm(join(runs.path, name), { recursive: true, force: true, maxRetries: 5 })
   for (const name of namesIn(runs.path).filter((each) => each.startsWith('.new-'))) {
     const draft = join(runs.path, name)
     const age = await stat(draft).then(
