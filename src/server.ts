@@ -131,14 +131,15 @@ function sayStarted(app: FastifyInstance, parts: { config: HiveConfig; state: St
 }
 
 /**
- * Resolves with the first TERM or INT. A second one exits at once, whatever is still going on; so does one that comes
- * before Hive has started: the next start picks up from the table.
+ * Resolves with the first TERM or INT. A second one exits at once, whatever is still going on. One that comes before
+ * Hive has started ends it at once too, in good order: nothing was accepted, and the next start picks up from the table.
  */
 function untilSignal(config: HiveConfig, log: Logger, isStarted: () => boolean): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let asked = false
     const onSignal = (signal: NodeJS.Signals) => {
-      if (asked || !isStarted()) exitNow(128 + (signal === 'SIGINT' ? 2 : 15))
+      if (asked) exitNow(128 + (signal === 'SIGINT' ? 2 : 15))
+      if (!isStarted()) exitNow(0)
       asked = true
       log.info({ signal }, config.stopOnExit ? 'shutting down with all cocoons' : 'shutting down; cocoons live on')
       resolve(signal)
