@@ -8,6 +8,8 @@ export interface HiveProcess {
   readonly pid: number
   call(method: string, path: string, body?: unknown): Promise<{ status: number; body: Record<string, unknown> }>
   stop(): Promise<void>
+  /** SIGKILL. */
+  kill(): Promise<void>
 }
 
 /** A real Hive in its own process; `HIVE_STATE_DIR` must be given. */
@@ -37,6 +39,10 @@ export async function startHive(env: Readonly<Record<string, string>>): Promise<
     async stop() {
       if (child.exitCode !== null) return
       child.kill('SIGTERM')
+      await once(child, 'exit')
+    },
+    async kill() {
+      child.kill('SIGKILL')
       await once(child, 'exit')
     },
   }

@@ -28,14 +28,30 @@ const ALIVE_MS = 1_000
  * Hive's: the kernel's process table and the engines' own lists.
  */
 export async function assertInvariants(scene: Scene): Promise<readonly ServiceRecord[]> {
-  const records = await quiet(scene)
-  const live = await liveObjects(scene)
+  const { records, live } = await stillScene(scene)
   assertOneToOne(records, live)
   assertAcknowledged(scene.ledger, records)
   await assertRoutes(scene, records)
   assertSecrets(scene, records)
   for (const stillThere of scene.bystanders) assert.ok(stillThere(), 'I5: a bystander was touched')
   return records
+}
+
+/**
+ * Records and what lives, of one moment: between the end of an attempt and the row of the next a record looks as if
+ * it had come to rest.
+ */
+async function stillScene(scene: Scene) {
+  const client = new RecordingClient(scene.hive, scene.ledger)
+  const end = performance.now() + QUIET_MS
+  for (;;) {
+    const records = await quiet(scene)
+    const live = await liveObjects(scene)
+    const revisions = new Map((await client.list()).map(({ id, revision }) => [id, revision]))
+    const moved = records.filter(({ id, revision }) => revisions.get(id) !== revision)
+    if (moved.length === 0) return { records, live }
+    if (performance.now() > end) assert.fail(`no rest within ${QUIET_MS} ms: ${moved.map(describe).join('; ')}`)
+  }
 }
 
 /** All records, once each is where it is wanted to be. */
