@@ -22,8 +22,6 @@ export function readScriptConfig(raw: Readonly<Record<string, unknown>>, report:
   const read = readObject(raw, fields, '', report)
   checkWake(read, report)
   checkPorts(read.health_check ?? [], { declared: [], right: 'no port: Hive chooses it, and checks that one' }, report)
-  if ((read.sandbox ?? 'none') !== 'none' && read.health_check?.some(({ type }) => type === 'cmd'))
-    report.problem('health_check', 'has a cmd check, which would run outside the sandbox', 'an http or tcp check')
   return {
     runner: 'script',
     ...commonConfig(read),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -25,6 +25,7 @@ const SANDBOXES = ['bubblewrap', 'firejail'] as const
 /** Its TERM must not be the sandbox's: it says so by its exit code. */
 const SERVE = `"$0" "$1" & trap 'kill $!; exit 9' TERM; while :; do wait; done`
 const path = process.env['PATH'] ?? null
+const notRoot = process.getuid?.() !== 0 && 'only root can enter a sandbox'
 
 for (const sandbox of SANDBOXES) {
   const missing = findTool(PROGRAMS[sandbox], path) === null && `${sandbox} is not installed here`
@@ -106,13 +107,42 @@ for (const sandbox of SANDBOXES) {
     assert.equal(seen.cwd, join(bench.stateDir, 'work', spec.id))
   })
 
-  test(`${sandbox}: no command is run beside the sandbox instead of in it`, { skip: missing }, async (t) => {
-    const bench = await useScriptBench(t)
-    const { handle } = await bench.launch(shSandboxed('exec sleep 1000', sandbox))
-    const { driver, signal } = bench
-    assert.ok(canExec(driver))
-    await assert.rejects(driver.exec(handle, ['true'], signal), /cannot be run inside a sandbox/)
-  })
+  for (const containment of CONTAINMENTS)
+    for (const user of [null, '4242:4343']) {
+      const who = user === null ? 'Hive’s user' : 'another user'
+      const skip = missing || (containment === 'cgroup' && noCgroup) || notRoot || (user !== null && noAccount(sandbox))
+      test(`${sandbox}: a command run beside the worker is in the sandbox, too (${who}, ${containment})`, {
+        skip,
+      }, async (t) => {
+        const bench = await useScriptBench(t, { forceContainment: containment })
+        await chmod(bench.stateDir, 0o711)
+        const { files, socket } = await plantSecrets(t, bench.stateDir)
+        const spec = {
+          ...shSandboxed('cd /tmp; echo there; exec sleep 1000', sandbox, user),
+          env: { COCOON_CHECK: 'a b' },
+        }
+        const { handle } = await bench.launch(spec)
+        await until(() => outputOf(bench.stateDir, spec, 'stdout'), 5_000, 'the worker in its directory')
+        const { driver, signal } = bench
+        assert.ok(canExec(driver))
+        const holds = async (script: string) => {
+          const code = await driver.exec(handle, ['sh', '-c', script], signal)
+          assert.deepEqual(code, { code: 0 }, script)
+        }
+        await holds('test "$COCOON_CHECK" = "a b" && test "$PWD" = /tmp')
+        for (const file of files) await holds(`! cat ${file} 2>/dev/null`)
+        await holds(`! test -e ${socket}`)
+        await holds(`! kill -0 ${process.pid} 2>/dev/null && test $(ls -d /proc/[0-9]* | wc -l) -lt 8`)
+        await holds('grep -q "CapEff:.0000000000000000" /proc/self/status && grep -q "NoNewPrivs:.1" /proc/self/status')
+        await holds('grep -q "CapBnd:.0000000000000000" /proc/self/status')
+        if (user !== null) await holds('test "$(id -u):$(id -g):$(id -G)" = 4242:4343:4343')
+        assert.deepEqual(await driver.exec(handle, ['sh', '-c', 'exit 5'], signal), { code: 5 })
+        const limit = AbortSignal.any([signal, AbortSignal.timeout(300)])
+        await assert.rejects(driver.exec(handle, ['sleep', '1000'], limit), { name: 'TimeoutError' })
+        await driver.stop(handle, 0, signal)
+        await assert.rejects(driver.exec(handle, ['true'], signal))
+      })
+    }
 
   test(`${sandbox}: a command in the state directory is shown alone`, { skip: missing }, async (t) => {
     const bench = await useScriptBench(t)
@@ -137,8 +167,13 @@ function inside(sandbox: (typeof SANDBOXES)[number], asked: object): LaunchSpec 
   return scriptSpec({ command: process.execPath, args: [INSIDE, JSON.stringify(asked)], sandbox }, { port: null })
 }
 
-function shSandboxed(text: string, sandbox: (typeof SANDBOXES)[number]): LaunchSpec {
-  return scriptSpec({ command: 'sh', args: ['-c', text], sandbox }, { port: null })
+/** firejail runs nobody without an account. */
+function noAccount(sandbox: (typeof SANDBOXES)[number]): string | false {
+  return sandbox === 'firejail' && 'there is no account to run it as'
+}
+
+function shSandboxed(text: string, sandbox: (typeof SANDBOXES)[number], user: string | null = null): LaunchSpec {
+  return scriptSpec({ command: 'sh', args: ['-c', text], sandbox, user }, { port: null })
 }
 
 async function outcome(bench: Awaited<ReturnType<typeof useScriptBench>>, spec: LaunchSpec): Promise<Seen> {

@@ -1,6 +1,7 @@
 import type { ScriptConfig } from '../../kinds/kind.ts'
 import { LaunchRefused, type LaunchSpec } from '../driver.ts'
 import { findCommand } from './command.ts'
+import { whyNotInSandbox } from './exec-as.ts'
 import type { ScriptHost } from './host.ts'
 import type { HostTools } from './launcher.ts'
 import { type Acting, actingLimits, missingLimits, rlimitOptions } from './rlimits.ts'
@@ -34,7 +35,7 @@ export function checkLaunch(config: ScriptConfig, host: ScriptHost): CheckedLaun
     tools,
     asRoot: user === null ? isRoot() && config.user !== 'auto' : user.uid === 0,
   })
-  return { path: found.path, user, tools, acting, sandbox: checkSandbox(config, host) }
+  return { path: found.path, user, tools, acting, sandbox: checkSandbox(config, host, tools) }
 }
 
 /** The same with the service's own uid, which is claimed if it has none. @throws LaunchRefused */
@@ -72,12 +73,14 @@ function checkLimits(
   return acting
 }
 
-function checkSandbox(config: ScriptConfig, host: ScriptHost): CheckedLaunch['sandbox'] {
+function checkSandbox(config: ScriptConfig, host: ScriptHost, tools: HostTools): CheckedLaunch['sandbox'] {
   const tool = findSandbox(config, host.environment.PATH)
   if (tool === null || config.sandbox === 'none') return null
   if (config.sandbox === 'firejail' && config.user === 'auto') {
     throw new LaunchRefused('firejail runs nobody without an account: use sandbox "bubblewrap" with user "auto"')
   }
+  const reason = config.healthChecks.some(({ type }) => type === 'cmd') && whyNotInSandbox(tools)
+  if (reason) throw new LaunchRefused(reason)
   return { kind: config.sandbox, tool }
 }
 

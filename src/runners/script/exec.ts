@@ -1,17 +1,18 @@
 import { constants } from 'node:os'
 import { execa } from 'execa'
-import { workerRuns } from './containment.ts'
+import { cageOf, workerRuns } from './containment.ts'
+import { besideWorker, inSandbox } from './exec-as.ts'
 import type { ScriptHandle } from './handle.ts'
 import type { ScriptHost } from './host.ts'
-import { type ProcessIdentity, readProc } from './identity.ts'
+import { innerPid, type ProcessIdentity, readProc } from './identity.ts'
 import { targetOf } from './objects.ts'
 
 /** Joins the cocoon's leaf, then becomes the command, which is ended with everything else in the leaf. */
 const JOIN = '[ -z "$1" ] || echo 0 >"$1/cgroup.procs" || exit 126; shift; exec "$@"'
 
 /**
- * Runs a command beside the worker of a cocoon: in its leaf, with its environment, its working directory and its user,
- * all as the kernel tells them of the identified worker, since Hive keeps none of the secrets in files.
+ * Runs a command beside the worker of a cocoon: in its leaf and its sandbox, with its environment, its working directory
+ * and its user, all as the kernel tells them of the identified worker, since Hive keeps none of the secrets in files.
  *
  * @param command  argv; a bare name is looked up in the cocoon's PATH.
  * @returns its exit code, 128 + n for a signal. Output is dropped.
@@ -26,14 +27,15 @@ export async function execInCocoon(
   const identity = targetOf(host, script).identity()
   const { worker, leaf } = identity
   if (host.tools === null || worker === null || !workerRuns(identity, host.bootId)) throw new Error('it does not run')
-  // Its process is the sandbox's monitor, which is outside: a command beside it would not be in the sandbox.
-  if (script.sandboxed) throw new Error('commands cannot be run inside a sandbox: use an http or tcp check')
-  const environment = environmentOf(worker)
-  const argv = ['-c', JOIN, 'cocoon-exec', leaf ?? '', ...asWorker(host, worker), ...command]
+  // A sandboxed worker's own process is the monitor, which is outside of the sandbox.
+  const beside = script.sandboxed ? firstInside(cageOf(identity, host.bootId).members()) : worker
+  const prefix = (script.sandboxed ? inSandbox : besideWorker)(host.tools, beside)
+  const argv = ['-c', JOIN, 'cocoon-exec', leaf ?? '', ...prefix, ...command]
   // Between the look and here the pid cannot have passed on: both are in one tick.
   const child = execa(host.tools.sh, argv, {
-    cwd: `/proc/${worker.pid}/cwd`,
-    env: environment,
+    // A directory that only the sandbox has is entered with it.
+    cwd: script.sandboxed ? '/' : `/proc/${worker.pid}/cwd`,
+    env: environmentOf(beside),
     extendEnv: false,
     // A group of its own, so that all of it can be killed; never tied to a terminal.
     detached: true,
@@ -48,6 +50,7 @@ export async function execInCocoon(
   try {
     const { exitCode, signal: ended } = await child
     signal.throwIfAborted()
+    if (exitCode === undefined && ended === undefined) throw new Error('the command could not be started')
     return { code: exitCode ?? 128 + (ended ? constants.signals[ended] : 0) }
   } finally {
     signal.removeEventListener('abort', kill)
@@ -67,23 +70,14 @@ function environmentOf(worker: ProcessIdentity): Record<string, string> {
   )
 }
 
-/** What must stand before a command to be run by the worker's user; nothing if that is Hive's own. proc_pid_status(5) */
-function asWorker(host: ScriptHost, worker: ProcessIdentity): readonly string[] {
-  const status = readProc(worker.pid, 'status') ?? ''
-  const [uid] = idsIn(status, 'Uid')
-  const [gid] = idsIn(status, 'Gid')
-  if (uid === undefined || gid === undefined) throw new Error('its user cannot be read')
-  if (uid === String(process.getuid?.()) && gid === String(process.getgid?.())) return []
-  const groups = idsIn(status, 'Groups')
-  const setpriv = host.tools?.setpriv
-  if (!setpriv) throw new Error('running a command as its user needs setpriv: install util-linux')
-  const supplementary = groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join(',')]
-  return [setpriv, '--reuid', uid, '--regid', gid, ...supplementary, '--inh-caps=-all', '--']
-}
-
-function idsIn(status: string, field: string): readonly string[] {
-  const line = new RegExp(`^${field}:(.*)$`, 'm').exec(status)?.[1] ?? ''
-  return line.trim().split(/\s+/).filter(Boolean)
+/** What a sandbox was made for: its first process after the init. */
+function firstInside(members: readonly ProcessIdentity[]): ProcessIdentity {
+  const inside = members
+    .map((member) => ({ member, inner: innerPid(member.pid) ?? 1 }))
+    .filter(({ inner }) => inner > 1)
+  const [first] = inside.sort((a, b) => a.inner - b.inner)
+  if (first === undefined) throw new Error('nothing runs in its sandbox')
+  return first.member
 }
 
 /** The child is not reaped before it is awaited, so its number is still its own. */

@@ -133,7 +133,10 @@ function openPassage(stateDir: string): void {
 function findTools(path: string | null): HostTools | null {
   const [sh, setsid, mv, mkdir] = ['sh', 'setsid', 'mv', 'mkdir'].map((name) => findTool(name, path))
   if (!sh || !setsid || !mv || !mkdir) return null
-  return { sh, setsid, mv, mkdir, setpriv: findTool('setpriv', path), prlimit: findTool('prlimit', path) }
+  const [setpriv = null, prlimit = null, nsenter = null] = ['setpriv', 'prlimit', 'nsenter'].map((name) =>
+    findTool(name, path),
+  )
+  return { sh, setsid, mv, mkdir, setpriv, prlimit, nsenter }
 }
 
 function availabilityOf(tools: HostTools | null): Availability {

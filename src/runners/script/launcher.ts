@@ -88,6 +88,7 @@ export interface HostTools {
   readonly mkdir: string
   readonly setpriv: string | null
   readonly prlimit: string | null
+  readonly nsenter: string | null
 }
 
 export interface LauncherArguments {
