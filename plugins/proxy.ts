@@ -35,7 +35,8 @@ const METHODS = http.METHODS.filter((method) => method !== 'CONNECT')
 export default plugin(
   async (app: FastifyInstance, options: ProxyOptions) => {
     const readTarget = targetReader(options.config)
-    const proxy = createProxy({ ...options, token: options.token ?? null, readTarget })
+    const tracer = app.tracing?.proxy ?? null
+    const proxy = createProxy({ ...options, token: options.token ?? null, tracer, readTarget })
     const dataPlane = options.config.proxyPort === null ? null : createDataPlane(app.routing)
     app.decorate('dataPlane', dataPlane)
     for (const server of [app.server, dataPlane]) {

@@ -74,6 +74,7 @@ export default plugin(
     await supervisor.load()
     await app.logs.sweep((id) => view.byId(id) !== null)
     view.onChange(app.metrics.serviceChanged)
+    if (app.tracing !== null) view.onChange(app.tracing.serviceChanged)
     const stop = reconcileRegularly(app, options)
     app.addHook('onClose', async () => {
       await stop()
@@ -82,7 +83,7 @@ export default plugin(
       await table.close()
     })
   },
-  { name: 'services', dependencies: ['kinds', 'runners', 'logs', 'events'] },
+  { name: 'services', dependencies: ['kinds', 'runners', 'logs', 'events', 'tracing'] },
 )
 
 /** Relays that containers of an earlier Hive may still use are open again before anything is adopted. */

@@ -15,6 +15,7 @@ import runners from '../plugins/runners.ts'
 import services from '../plugins/services.ts'
 import signaling from '../plugins/signaling.ts'
 import strictJson from '../plugins/strict-json.ts'
+import tracing, { traceRoutes } from '../plugins/tracing.ts'
 import waits from '../plugins/waits.ts'
 import webhook from '../plugins/webhook.ts'
 import changeRoutes from '../routes/changes.ts'
@@ -69,6 +70,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(auth, { token: state.token, required: config.auth })
   await app.register(kinds, { kinds: config.kinds })
   await app.register(metrics)
+  await app.register(tracing, { config, version, instanceId: state.instanceId, clock, log })
   await app.register(runners, { config, instanceId: state.instanceId, drivers: parts.drivers })
   await app.register(events, { config, table, clock, log })
   await app.register(logs, { config, clock, log })
@@ -89,6 +91,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(documentRoutes)
   await app.register(async (control) => {
     control.addHook('onRequest', app.requireToken)
+    traceRoutes(control, app.tracing)
     await control.register(strictJson)
     await control.register(spawnRoutes)
     await control.register(serviceRoutes)

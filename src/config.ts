@@ -6,6 +6,7 @@ import { readListeners } from './config/listeners.ts'
 import { unknownNameWarnings } from './config/names.ts'
 import { type Notes, type SettingSource, settingSource } from './config/notes.ts'
 import { readPolicy, strayAllowances } from './config/policy.ts'
+import { readTracing } from './config/tracing.ts'
 import { readWebhook } from './config/webhook.ts'
 import { deepFreeze } from './kinds/deep-freeze.ts'
 import { formatKindProblem } from './kinds/format-problems.ts'
@@ -55,6 +56,7 @@ function readSettings(source: SettingSource, facts: HostFacts): Omit<HiveConfig,
     ...listeners,
     ...limits,
     ...readWebhook(source),
+    tracing: readTracing(source),
     dockerHosts: dockerHosts(source),
     podmanHosts: podmanHosts(source, facts.uid),
   }

@@ -6,6 +6,26 @@ export interface NumberRange {
   readonly last: number
 }
 
+export type SamplerName = 'always_on' | 'always_off' | 'traceidratio'
+
+/** How and where traces go, named as the OpenTelemetry specification names it. */
+export interface TracingSettings {
+  /** The whole address that spans are posted to. */
+  readonly endpoint: string
+  /** Fields to send along, as a JSON object: they may hold the collector's key. */
+  readonly headers: Secret | null
+  /** Of one export with all its tries. */
+  readonly timeoutMs: number
+  readonly gzip: boolean
+  /** How long finished spans are gathered before they are sent. */
+  readonly delayMs: number
+  readonly serviceName: string
+  /** Further attributes of this process. */
+  readonly resource: Readonly<Record<string, string>>
+  /** `ratio` is for `traceidratio`; with `byParent` a trace that began elsewhere is sampled as it was there. */
+  readonly sampler: { readonly name: SamplerName; readonly ratio: number; readonly byParent: boolean }
+}
+
 /** Everything Hive is told at start: read once from the environment by `config.ts`, frozen, passed as an argument. */
 export interface HiveConfig {
   readonly host: string
@@ -45,6 +65,8 @@ export interface HiveConfig {
   /** Where every event is posted to; null = nowhere. Never without the secret. */
   readonly webhookUrl: string | null
   readonly webhookSecret: Secret | null
+  /** null = nothing is traced. */
+  readonly tracing: TracingSettings | null
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   readonly kinds: readonly KindSpec[]
   readonly policy: KindPolicy

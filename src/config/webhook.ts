@@ -20,7 +20,7 @@ export function readWebhook(source: SettingSource): Webhook {
   return { webhookUrl, webhookSecret }
 }
 
-const httpUrl = textBy((text) => {
+export const httpUrl = textBy((text) => {
   if (!URL.canParse(text)) return null
   const { protocol, username, password, hash } = new URL(text)
   return /^https?:$/.test(protocol) && username + password + hash === '' ? text : null

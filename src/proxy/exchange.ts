@@ -6,6 +6,7 @@ import { responseHeaders } from './headers.ts'
 import type { ProxyLimits } from './limits.ts'
 import type { OwnOrigins } from './location.ts'
 import type { ActivitySink } from './target.ts'
+import type { RequestTrace } from './tracer.ts'
 import { hasBody, type StalledSide, Upload } from './upload.ts'
 import { unreachable, upstreamError, upstreamTimeout } from './upstream-error.ts'
 
@@ -19,6 +20,7 @@ export interface ExchangeParts {
   readonly limits: ProxyLimits
   /** Told of data both ways; null = nobody asks. */
   readonly activity: ActivitySink | null
+  readonly trace: RequestTrace | null
   /** The request id. */
   readonly instance: string
 }
@@ -69,6 +71,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.#onInterim(status)
     } else if (this.#writeHead(status, textOf(controller.rawHeaders), cleanReason(reason))) {
       this.#headSeen()
+      if (this.#parts.trace !== null) this.#parts.trace.answered(status)
       this.#arm(this.#parts.limits.bodyIdleMs)
       // Most answers bring their body in the same segment; only a head that stands alone is sent by itself.
       process.nextTick(flushHead, this)
@@ -138,6 +141,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #onClientClose = (): void => {
     if (this.#done) return
     this.#finish()
+    this.#parts.trace?.failed(null)
     this.#cancel(new Error('the client went away'))
   }
 
@@ -177,6 +181,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #fail(error: HiveError): void {
     if (this.#done) return
     this.#finish()
+    this.#parts.trace?.failed(error)
     this.#cancel(error)
     const { req, res, instance } = this.#parts
     if (res.headersSent) {

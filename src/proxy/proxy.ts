@@ -10,6 +10,7 @@ import { PROXY_LIMITS, type ProxyLimits } from './limits.ts'
 import { authorityOf, Pools } from './pools.ts'
 import { createResolver, type Destination, type Resolution, type Resolve } from './resolve.ts'
 import type { RouteTable } from './target.ts'
+import type { ProxyTracer, RequestTrace } from './tracer.ts'
 import { Tunnels } from './tunnels.ts'
 import { hasBody } from './upload.ts'
 
@@ -21,6 +22,8 @@ export interface ProxyParts {
   readonly token: Secret | null
   readonly readTarget: ReadTarget
   readonly limits?: Partial<ProxyLimits>
+  /** null = nobody traces. */
+  readonly tracer: ProxyTracer | null
 }
 
 /** The data plane: one look-up per request, then streams. */
@@ -29,6 +32,7 @@ export interface CocoonProxy {
   readonly limits: ProxyLimits
   readonly tunnels: Tunnels
   readonly verifyToken: VerifyToken
+  readonly tracer: ProxyTracer | null
   /** Answers one request in full. `instance` is the request id. */
   forward(req: IncomingMessage, res: ServerResponse, instance: string): void
   /** Ends the tunnels now and every exchange still under way after the drain time. */
@@ -42,6 +46,7 @@ interface Call {
   readonly res: ServerResponse
   /** The request id. */
   readonly instance: string
+  readonly trace: RequestTrace | null
 }
 
 type Answered = Extract<Resolution, { kind: 'redirect' | 'refused' }>
@@ -62,15 +67,20 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
     limits,
     tunnels,
     verifyToken: parts.verifyToken,
+    tracer: parts.tracer,
     forward(req, res, instance) {
       const again = () => resolve(req, false)
       const resolution = again()
-      if (resolution.kind === 'open') return send(resolution.destination, { req, res, instance })
-      if (resolution.kind !== 'sleeping') return answer(resolution, { req, res, instance })
+      const trace = parts.tracer === null ? null : parts.tracer.begin(req)
+      const call = { req, res, instance, trace }
+      if (resolution.kind === 'open') return send(resolution.destination, call)
+      if (resolution.kind !== 'sleeping') return answer(resolution, call)
       res.on('error', ignore)
-      void holdRequest(resolution, { req, client: req.socket, limits }, again).then((woken) => {
-        if (woken?.kind === 'open') send(woken.destination, { req, res, instance })
-        else if (woken !== null) answer(woken, { req, res, instance })
+      const hold = () => holdRequest(resolution, { req, client: req.socket, limits }, again)
+      void (trace === null ? hold() : trace.within(hold)).then((woken) => {
+        if (woken?.kind === 'open') send(woken.destination, call)
+        else if (woken !== null) answer(woken, call)
+        else trace?.failed(null)
       })
     },
     close() {
@@ -84,21 +94,26 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
     },
   }
 
-  function answer(resolution: Answered, { req, res, instance }: Call): void {
+  function answer(resolution: Answered, { req, res, instance, trace }: Call): void {
     if (resolution.kind === 'redirect') answerRedirect(res, resolution.location)
     else answerProblem(req, res, resolution.error, instance)
+    if (trace !== null) sayAnswered(trace, resolution)
     if (hasBody(req)) drainRest(req, limits.lingerMs)
   }
 
   function send(to: Destination, call: Call): void {
     const own = { prefix: to.prefix, authority: to.facts.authority, upstream: authorityOf(to.endpoint) }
     const exchange = new Exchange({ ...call, own, limits, activity: to.route.activity })
-    exchange.start(pools.get(to.route, to.endpoint), {
-      path: to.path,
-      method: call.req.method ?? 'GET',
-      headers: requestHeaders(call.req, to.facts, parts.verifyToken),
-    })
+    const headers = requestHeaders(call.req, to.facts, parts.verifyToken)
+    if (call.trace !== null) call.trace.sent(to.route, headers)
+    exchange.start(pools.get(to.route, to.endpoint), { path: to.path, method: call.req.method ?? 'GET', headers })
   }
+}
+
+/** Also for upgrades, which are resolved likewise. */
+export function sayAnswered(trace: RequestTrace, resolution: Answered): void {
+  if (resolution.kind === 'redirect') trace.answered(308)
+  else trace.failed(resolution.error)
 }
 
 function ignore(): void {

@@ -8,6 +8,7 @@ import type { OwnOrigins } from './location.ts'
 import { authorityOf } from './pools.ts'
 import type { CocoonProxy } from './proxy.ts'
 import type { Destination } from './resolve.ts'
+import type { RequestTrace } from './tracer.ts'
 import { unreachable, upstreamError, upstreamTimeout } from './upstream-error.ts'
 
 /** How an upgrade that comes to no tunnel is answered. */
@@ -24,20 +25,27 @@ export class UpgradeDial {
   readonly #req: IncomingMessage
   readonly #client: Socket
   readonly #proxy: CocoonProxy
+  readonly #trace: RequestTrace | null
   #request: ClientRequest | null = null
   #timer: NodeJS.Timeout | null = null
   #forget: () => void = () => undefined
   #settled = false
 
-  constructor(req: IncomingMessage, client: Socket, proxy: CocoonProxy) {
+  constructor(
+    req: IncomingMessage,
+    client: Socket,
+    by: { readonly proxy: CocoonProxy; readonly trace: RequestTrace | null },
+  ) {
     this.#req = req
     this.#client = client
-    this.#proxy = proxy
+    this.#proxy = by.proxy
+    this.#trace = by.trace
   }
 
   start(to: Destination, plain: PlainAnswers): void {
     const fail = (error: HiveError): void => {
       if (!this.#settle()) return
+      this.#trace?.failed(error)
       this.#request?.destroy()
       plain.refuse(error)
     }
@@ -55,6 +63,7 @@ export class UpgradeDial {
         return fail(unreachable())
       }
       if (!this.#settle()) return socket.destroy()
+      this.#trace?.answered(101)
       this.#client.write(switchingHead(this.#req, headers), 'latin1')
       if (head.length > 0) socket.unshift(head)
       const isWebSocket = this.#req.headers.upgrade?.toLowerCase() === 'websocket'
@@ -67,6 +76,7 @@ export class UpgradeDial {
   #send(to: Destination, fail: (error: HiveError) => void): ClientRequest {
     const { limits, verifyToken } = this.#proxy
     const headers = requestHeaders(this.#req, to.facts, verifyToken)
+    this.#trace?.sent(to.route, headers)
     headers.push('Connection', 'Upgrade', 'Upgrade', this.#req.headers.upgrade ?? '')
     // RFC 6455 clients must be able to half-close: an end in one direction must not end the other.
     const socket = connect({ ...to.endpoint, allowHalfOpen: true, noDelay: true })
@@ -96,6 +106,7 @@ export class UpgradeDial {
       return
     }
     if (!this.#settle()) return
+    this.#trace?.answered(status)
     answer.socket.setTimeout(this.#proxy.limits.bodyIdleMs, () => answer.destroy())
     const res = to.plain.answer()
     res.writeHead(status, headers)
@@ -118,7 +129,9 @@ export class UpgradeDial {
   }
 
   readonly #onClientClose = (): void => {
-    if (this.#settle()) this.#request?.destroy()
+    if (!this.#settle()) return
+    this.#trace?.failed(null)
+    this.#request?.destroy()
   }
 
   /** The first outcome counts. False = there was one before. Leaves nothing on the client that would keep this alive. */

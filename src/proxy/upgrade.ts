@@ -5,8 +5,9 @@ import type { HiveError } from '../errors.ts'
 import { answerProblem, answerRedirect } from './answer.ts'
 import { refuseHandshake } from './handshake.ts'
 import { holdRequest } from './held.ts'
-import type { CocoonProxy } from './proxy.ts'
+import { type CocoonProxy, sayAnswered } from './proxy.ts'
 import type { Resolution } from './resolve.ts'
+import type { RequestTrace } from './tracer.ts'
 import { UpgradeDial } from './upgrade-dial.ts'
 
 /** Says whether a request may be served at all: the raw and host guards that plain requests pass too. */
@@ -36,26 +37,33 @@ function upgrade(req: IncomingMessage, client: Socket, by: { proxy: CocoonProxy;
   const refused = by.refuse(req) ?? refuseHandshake(req)
   const again = () => by.proxy.resolve(req, true)
   const resolution: Resolution = refused === null ? again() : { kind: 'refused', error: refused }
+  const { proxy } = by
+  const trace = proxy.tracer === null ? null : proxy.tracer.begin(req)
   if (resolution.kind !== 'sleeping') {
-    proceed(req, client, { proxy: by.proxy, resolution })
+    proceed(req, client, { proxy, resolution, trace })
     return
   }
-  void holdRequest(resolution, { req, client, limits: by.proxy.limits }, again).then((woken) => {
-    if (woken !== null) proceed(req, client, { proxy: by.proxy, resolution: woken })
+  const hold = () => holdRequest(resolution, { req, client, limits: proxy.limits }, again)
+  void (trace === null ? hold() : trace.within(hold)).then((woken) => {
+    if (woken !== null) proceed(req, client, { proxy, resolution: woken, trace })
+    else trace?.failed(null)
   })
 }
 
-function proceed(
-  req: IncomingMessage,
-  client: Socket,
-  { proxy, resolution }: { proxy: CocoonProxy; resolution: Exclude<Resolution, { kind: 'sleeping' }> },
-): void {
+interface Decided {
+  readonly proxy: CocoonProxy
+  readonly resolution: Exclude<Resolution, { kind: 'sleeping' }>
+  readonly trace: RequestTrace | null
+}
+
+function proceed(req: IncomingMessage, client: Socket, { proxy, resolution, trace }: Decided): void {
+  if (trace !== null && resolution.kind !== 'open') sayAnswered(trace, resolution)
   if (resolution.kind === 'refused') {
     answerRefusal(req, client, resolution.error)
   } else if (resolution.kind === 'redirect') {
     answerRedirect(plainAnswer(req, client), resolution.location)
   } else {
-    new UpgradeDial(req, client, proxy).start(resolution.destination, {
+    new UpgradeDial(req, client, { proxy, trace }).start(resolution.destination, {
       answer: () => plainAnswer(req, client),
       refuse: (error) => answerRefusal(req, client, error),
     })

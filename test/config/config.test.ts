@@ -34,6 +34,7 @@ test('readConfig: an empty environment gives the defaults of the design', () => 
     stopOnExit: false,
     webhookUrl: null,
     webhookSecret: null,
+    tracing: null,
     logLevel: 'info',
     policy: { allowHostPaths: [], allow: new Map() },
     warnings: [],

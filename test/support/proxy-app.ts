@@ -28,6 +28,7 @@ export const TEST_CONFIG: HiveConfig = Object.freeze({
   signalingProtocol: null,
   webhookUrl: null,
   webhookSecret: null,
+  tracing: null,
   dockerHosts: [],
   podmanHosts: [],
   cocoonDomain: 'localhost',

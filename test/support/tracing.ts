@@ -1,0 +1,9 @@
+import { join } from 'node:path'
+
+/** Config of a script kind that answers what it was asked, header fields included. */
+export const ECHO = {
+  command: process.execPath,
+  args: [join(import.meta.dirname, 'fixtures', 'echo-worker.mjs')],
+  port: 8080,
+  stop_grace: 0,
+}
