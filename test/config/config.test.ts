@@ -111,6 +111,7 @@ test('readConfig: every setting is read', () => {
     keepEndedMs: 86_400_000,
     stopOnExit: true,
     webhookUrl: 'https://events.example/hook?x=1',
+    tracing: null,
     logLevel: 'debug',
     policy: {
       allowHostPaths: ['/srv/a', '/srv/b', '/srv/c'],

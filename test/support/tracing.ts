@@ -7,3 +7,8 @@ export const ECHO = {
   port: 8080,
   stop_grace: 0,
 }
+
+/** Settings for traces that come soon. */
+export function tracingTo(collector: { readonly url: string }): Record<string, string> {
+  return { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_BSP_SCHEDULE_DELAY: '20' }
+}

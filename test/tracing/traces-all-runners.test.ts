@@ -5,7 +5,7 @@ import { engineOrSkip, registryOrSkip, TEST_IMAGES } from '../support/engines.ts
 import { openHive } from '../support/hive.ts'
 import { type Collector, type SeenSpan, startCollector } from '../support/otlp-collector.ts'
 import { ownPortRange } from '../support/port-range.ts'
-import { ECHO } from '../support/tracing.ts'
+import { ECHO, tracingTo } from '../support/tracing.ts'
 
 interface Programs {
   readonly runner: 'script' | 'docker' | 'podman'
@@ -44,8 +44,7 @@ for (const programs of [script, container('docker'), container('podman')]) {
         env: {
           ...programs.env,
           HIVE_PORT_RANGE: ownPortRange(),
-          OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-          OTEL_BSP_SCHEDULE_DELAY: '20',
+          ...tracingTo(collector),
           OTEL_SERVICE_NAME: 'bees',
         },
         kinds: [{ id: 'echo', runner_type: programs.runner, runner_config: programs.echo }],
@@ -84,7 +83,7 @@ for (const programs of [script, container('docker'), container('podman')]) {
     it('link each later attempt to the spawn, below the request that asked for it', async (t) => {
       const collector = await startCollector(t)
       const hive = await openHive(t, {
-        env: { ...programs.env, HIVE_PORT_RANGE: ownPortRange(), ...to(collector) },
+        env: { ...programs.env, HIVE_PORT_RANGE: ownPortRange(), ...tracingTo(collector) },
         kinds: [{ id: 'echo', runner_type: programs.runner, runner_config: programs.echo }],
       })
       await hive.spawn({ kind: 'echo', name: 'web' })
@@ -101,7 +100,7 @@ for (const programs of [script, container('docker'), container('podman')]) {
     it('show a pull', { skip: programs.pulled === null && 'nothing is pulled' }, async (t) => {
       const collector = await startCollector(t)
       const hive = await openHive(t, {
-        env: { ...programs.env, HIVE_PORT_RANGE: ownPortRange(), ...to(collector) },
+        env: { ...programs.env, HIVE_PORT_RANGE: ownPortRange(), ...tracingTo(collector) },
         kinds: [{ id: 'pulled', runner_type: programs.runner, runner_config: programs.pulled }],
       })
       const record = await hive.spawn({ kind: 'pulled', name: 'web' })
@@ -111,10 +110,6 @@ for (const programs of [script, container('docker'), container('podman')]) {
       assertPhases(trace, record)
     })
   })
-}
-
-function to(collector: Collector): Record<string, string> {
-  return { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_BSP_SCHEDULE_DELAY: '20' }
 }
 
 /** Its spans by name, once the request that all of it belongs to has ended. */
