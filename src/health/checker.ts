@@ -33,10 +33,14 @@ export interface CheckerOptions {
   readonly startedAt: number
   readonly now: () => Date
   readonly onProbe: (probe: Probe) => void
+  /** True if what a probe finds is the cocoon's own doing: its runner answers, and says that it runs. */
+  readonly isRunning: (signal: AbortSignal) => Promise<boolean>
 }
 
 interface CheckState {
   failures: number
+  /** Its failing was seen with the runner there. */
+  proven: boolean
   health: 'starting' | 'passing' | 'failing'
 }
 
@@ -46,8 +50,7 @@ const FACTOR = 1.3
 const UNREADY_MS = 200
 const JITTER = 0.1
 
-/** False = not to be believed yet: it is asked again after the next probe. */
-type OnHealth = (health: 'passing' | 'failing') => Promise<boolean>
+type OnHealth = (health: 'passing' | 'failing') => Promise<void>
 
 /** Probes every check of one cocoon, each on its own beat with one probe in flight, and says what they amount to. */
 export class HealthChecker {
@@ -58,7 +61,7 @@ export class HealthChecker {
   constructor(options: CheckerOptions) {
     this.#options = options
     this.#said = options.from
-    this.#states = options.checks.map(() => ({ failures: 0, health: options.from }))
+    this.#states = options.checks.map(() => ({ failures: 0, proven: false, health: options.from }))
   }
 
   /** Resolves when the signal aborts. `onHealth` hears changes only, one after the other. */
@@ -74,6 +77,7 @@ export class HealthChecker {
     for (let unready = FIRST_MS; !signal.aborted; unready = Math.min(UNREADY_MS, unready * FACTOR)) {
       await this.#probe(check, index, signal)
       signal.throwIfAborted()
+      await this.#prove(check, index, signal)
       await this.#say(run.onHealth)
       const starting = this.#states[index]?.health === 'starting'
       await delay(starting ? Math.min(unready, check.intervalMs) : jittered(check.intervalMs), undefined, { signal })
@@ -104,10 +108,23 @@ export class HealthChecker {
   async #say(onHealth: OnHealth): Promise<void> {
     const health = summary(this.#states)
     if (health === this.#said || health === 'starting') return
-    const before = this.#said
     // Set first: the other checks' loops must not say the same meanwhile.
     this.#said = health
-    if (!(await onHealth(health))) this.#said = before
+    await onHealth(health)
+  }
+
+  /**
+   * What fails while the runner is away says nothing about the cocoon. The runner may have come back just with its
+   * answer, so the check has to fail once more after it (F56). Until then it counts as passing: other loops look at it.
+   */
+  async #prove(check: HealthCheck, index: number, signal: AbortSignal): Promise<void> {
+    const state = this.#states[index]
+    if (state?.health !== 'failing' || state.proven) return
+    state.health = 'passing'
+    if (await this.#options.isRunning(signal)) await this.#probe(check, index, signal)
+    else state.failures = 0
+    signal.throwIfAborted()
+    state.proven = state.failures > 0
   }
 }
 
@@ -119,6 +136,7 @@ function judge(
 ): void {
   if (ok) {
     state.failures = 0
+    state.proven = false
     state.health = 'passing'
     return
   }

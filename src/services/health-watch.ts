@@ -13,7 +13,6 @@ export async function firstPass(context: ActionContext, handle: RunnerHandle, si
   const checker = newChecker(context, handle, 'starting')
   await checker.run(inner, async (health) => {
     if (health === 'passing') over.abort()
-    return true
   })
   signal.throwIfAborted()
   await context.observe(attempt, { type: 'health', health: 'passing' })
@@ -32,10 +31,8 @@ export async function watchHealth(context: ActionContext, handle: RunnerHandle, 
   if (healthChecks.length === 0) return untilAborted(signal)
   const checker = newChecker(context, handle, 'passing')
   await checker.run(inner, async (health) => {
-    if (health === 'failing' && !(await isRunning(context, handle, inner))) return false
     await context.observe(attempt, { type: 'health', health })
     if (health === 'failing' && restart.policy !== 'never') over.abort()
-    return true
   })
   signal.throwIfAborted()
   const last = context.parts.view.transcript.of(id).findLast(({ ok }) => !ok)
@@ -53,6 +50,7 @@ function newChecker(context: ActionContext, handle: RunnerHandle, from: 'startin
     startedAt,
     now: () => clock.now(),
     onProbe: (probe) => view.transcript.add(record.id, probe),
+    isRunning: (signal) => isRunning(context, handle, signal),
   })
 }
 

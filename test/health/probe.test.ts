@@ -161,9 +161,9 @@ describe('what probes amount to', () => {
       startedAt: Date.now(),
       now: () => new Date(),
       onProbe: (probe) => probes.push(probe),
+      isRunning: async () => true,
     }).run(over.signal, async (health) => {
       said.push(health)
-      return true
     })
     t.after(async () => {
       over.abort()
