@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { get, type IncomingMessage } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import type { HiveEvent } from '../../src/events/event.ts'
 import { until } from '../support/deadline.ts'
+import { listen } from '../support/event-reader.ts'
 import { type HiveOptions, openHive, type TestHive } from '../support/hive.ts'
 import { ownPortRange } from '../support/port-range.ts'
 
@@ -14,40 +13,6 @@ const KINDS = [
 
 function openEvents(t: TestContext, options: HiveOptions = {}): Promise<TestHive> {
   return openHive(t, { kinds: KINDS, ...options, env: { HIVE_PORT_RANGE: ownPortRange(), ...options.env } })
-}
-
-interface Sse {
-  readonly id: string | undefined
-  readonly event: string | undefined
-  readonly data: string
-}
-
-/** Reads events until told to stop; what came so far can be looked at meanwhile. */
-function listen(t: TestContext, hive: TestHive, query = '', headers: Record<string, string> = {}) {
-  const stop = new AbortController()
-  t.after(() => stop.abort())
-  const got: Sse[] = []
-  const done = (async () => {
-    // Without an agent: an aborted fetch opens a spare connection, which would hold up the end of Hive.
-    const request = get(`${hive.url}/events${query}`, {
-      agent: false,
-      headers: { authorization: `Bearer ${hive.token}`, ...headers },
-      signal: stop.signal,
-    })
-    const [answer] = (await once(request, 'response')) as [IncomingMessage]
-    assert.match(answer.headers['content-type'] ?? '', /^text\/event-stream/)
-    let rest = ''
-    for await (const chunk of answer.setEncoding('utf8')) {
-      const blocks = (rest + chunk).split('\n\n')
-      rest = blocks.pop() ?? ''
-      for (const block of blocks) {
-        const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1]
-        got.push({ id: field('id'), event: field('event'), data: field('data') ?? '' })
-      }
-    }
-  })().catch(() => undefined)
-  const events = () => got.filter(({ data }) => data !== '').map(({ data }) => JSON.parse(data) as HiveEvent)
-  return { got, events, stop: () => stop.abort(), done }
 }
 
 function storyOf(events: readonly HiveEvent[], name: string): string[] {

@@ -79,6 +79,21 @@ test('a stop by hand, also of a sleeping cocoon, and a DELETE are never undone b
   assert.equal((await show(hive, 'web')).state, 'removed')
 })
 
+test('a request that is held while its sleeper is woken is refused when a DELETE comes first, and nothing comes back', async (t) => {
+  const hive = await openHive(t, { kinds, env: ownPorts() })
+  await hive.spawn({ kind: 'slow', name: 'web' })
+  await asleep(hive, 'web')
+  const held = visit(hive, 'web')
+  await until(async () => (await show(hive, 'web')).desired === 'running', 10_000, 'the wake')
+  await hive.call('DELETE', '/services/web')
+  const refused = await held
+  assert.ok([410, 503].includes(refused.status), `${refused.status}`)
+  assert.equal(refused.headers.get('retry-after'), null)
+  assert.equal((await visit(hive, 'web')).status, 410)
+  const { state, attempt } = await show(hive, 'web')
+  assert.deepEqual([state, attempt], ['removed', 2])
+})
+
 test('a browser that waits longer than 2 s for a sleeper gets a page that asks again; others are held', async (t) => {
   const hive = await openHive(t, { kinds, env: ownPorts() })
   await hive.spawn({ kind: 'slow', name: 'web' })

@@ -55,6 +55,26 @@ describe('restarts by the supervisor', () => {
     }
   })
 
+  it('F58: a restart asked for while it stops, and a stop while it restarts: what was said last holds', async (t) => {
+    const runner = new FakeRunner()
+    const bench = await openSupervisor(t, { runner, kinds: kindsWith(QUICK) })
+    const row = await bench.in(await bench.spawn(), 'running')
+    const goOn = runner.hold('stop')
+    await bench.intend(row, { desired: 'stopped' })
+    await bench.when(row, ({ record }) => record.state === 'stopping')
+    await bench.intend(row, { desired: 'running', again: true })
+    goOn()
+    await bench.when(row, ({ record }) => record.attempt === 2 && record.state === 'running')
+    const goOnAgain = runner.hold('stop')
+    await bench.intend(row, { desired: 'running', again: true })
+    await bench.when(row, ({ record }) => record.state === 'stopping')
+    await bench.intend(row, { desired: 'stopped' })
+    goOnAgain()
+    const { record } = await bench.when(row, (now) => now.record.state === 'stopped')
+    assert.deepEqual([record.attempt, record.desired, record.next_attempt_at], [2, 'stopped', null])
+    assert.equal(runner.running(row.record.id), 0)
+  })
+
   it('F58: a start during the back-off does not wait for it', async (t) => {
     const bench = await openSupervisor(t, { kinds: kindsWith(SLOW) })
     const row = await bench.in(await bench.spawn(), 'running')

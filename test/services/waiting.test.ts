@@ -33,4 +33,12 @@ describe('waiting', () => {
       assert.equal(isOver(wished(row, { desired: 'removed' }), 'ready'), true, state)
     }
   })
+
+  it('isHopeless: a restart that is planned is hope, until somebody stops or removes the service', () => {
+    const row = rowIn('failed')
+    const planned = { ...row, record: { ...row.record, next_attempt_at: '2030-01-01T00:00:00.000Z' } }
+    assert.deepEqual([isHopeless(planned), isOver(planned, 'ready'), isOver(planned, 'stopped')], [false, false, true])
+    assert.equal(isHopeless(wished(planned, { desired: 'stopped' })), true)
+    assert.equal(isOver(wished(planned, { desired: 'removed' }), 'ready'), true)
+  })
 })
