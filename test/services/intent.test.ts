@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Desired, ENDED_STATES, isEnded, SERVICE_STATES, type ServiceState } from '../../src/services/record.ts'
+import {
+  type Desired,
+  ENDED_STATES,
+  type IntentBy,
+  isEnded,
+  SERVICE_STATES,
+  type ServiceRow,
+  type ServiceState,
+} from '../../src/services/record.ts'
 import { intend, nextAction, type Step } from '../../src/services/step.ts'
 import { changedRow, FACTS, rowIn, through, wished } from '../support/service-row.ts'
 
@@ -124,4 +132,32 @@ describe('intend', () => {
     )
     assert.deepEqual(row.intent, { by: 'idle', reason: '10 m without a request', volumes: false, recreate: false })
   })
+
+  it('F58: a stop by a user on top of one by idleness is a user’s stop: no request undoes it', () => {
+    const idle = wishedBy(rowIn('running'), 'stopped', 'idle')
+    const asleep = through(idle, FACTS.stopping, FACTS.stopped)
+    for (const row of [idle, through(idle, FACTS.stopping), asleep]) {
+      assert.equal(intend(row, { desired: 'running', by: 'wake' }).outcome, 'changed', row.record.state)
+      for (const by of ['api', 'signaling', 'shutdown'] as const) {
+        const firm = wishedBy(row, 'stopped', by)
+        assert.deepEqual([firm.intent.by, firm.record.desired], [by, 'stopped'])
+        assert.equal(intend(firm, { desired: 'running', by: 'wake' }).outcome, 'refused', `${row.record.state} ${by}`)
+        assert.equal(intend(firm, { desired: 'stopped', by: 'idle' }).outcome, 'refused', 'it cannot become idle again')
+        assert.equal(intend(firm, { desired: 'stopped', by }).outcome, 'same')
+      }
+    }
+  })
+
+  it('intend: a wake is refused for whatever was not stopped as idle', () => {
+    for (const state of SERVICE_STATES) {
+      assert.equal(intend(rowIn(state), { desired: 'running', by: 'wake' }).outcome, 'refused', state)
+      const removed = intend(rowIn(state), { desired: 'removed', by: 'api' })
+      const gone = removed.outcome === 'changed' ? removed.row : rowIn(state)
+      assert.equal(intend(gone, { desired: 'running', by: 'wake' }).outcome, 'refused', `${state}, being removed`)
+    }
+  })
 })
+
+function wishedBy(row: ServiceRow, desired: Desired, by: IntentBy): ServiceRow {
+  return changedRow(intend(row, { desired, by }))
+}
