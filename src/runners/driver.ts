@@ -67,6 +67,8 @@ export interface Launched {
   readonly startedAt: string
   /** True when an existing object of the same id and attempt was found instead of launching. */
   readonly adopted: boolean
+  /** What an adopted object was launched with, the exposed port first; null = the ports of the spec. */
+  readonly ports: readonly PortBinding[] | null
   /** Milliseconds that making the object took, where the runner makes and starts in two calls. */
   readonly createMs: number | null
 }

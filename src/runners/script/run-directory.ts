@@ -30,6 +30,8 @@ export interface Marker {
   readonly sandbox?: string | null
   readonly host: string | null
   readonly port: number | null
+  /** All its ports, the exposed one first; markers of an earlier Hive have none. */
+  readonly ports?: readonly { readonly name: string | null; readonly port: number }[]
   /** The Hive process that makes the launch. */
   readonly hive: ProcessIdentity
   readonly created_at: string

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Launched, LaunchRefused, type LaunchSpec, RunnerUnreachable } from '../driver.ts'
+import { type Launched, LaunchRefused, type LaunchSpec, type PortBinding, RunnerUnreachable } from '../driver.ts'
 import type { CocoonIdentity } from './cage.ts'
 import { type CheckedLaunch, checkAndClaim, scriptConfig } from './checks.ts'
 import { cageOf } from './containment.ts'
@@ -142,16 +142,23 @@ function launchedOf(
 ): Launched {
   const marker = readMarker(directory)
   if (marker === null || marker.id !== spec.id) throw new RunnerUnreachable('The run directory was changed meanwhile')
-  const [binding] = spec.ports
+  const { host, port } = marker
   return {
     handle: handleOf(marker, worker),
-    endpoint: binding ? { host: binding.host, port: binding.hostPort } : null,
+    endpoint: host !== null && port !== null ? { host, port } : null,
     pid: worker.pid,
     containerId: null,
     startedAt: statSync(join(directory, 'pid')).mtime.toISOString(),
     adopted,
+    ports: adopted ? portsOf(marker) : null,
     createMs: null,
   }
+}
+
+/** As its launch was given them: a table that lost its last writes may have forgotten. null = the marker is too old to say. */
+function portsOf({ host, ports }: Marker): readonly PortBinding[] | null {
+  if (ports === undefined || (host === null && ports.length > 0)) return null
+  return ports.map(({ name, port }) => ({ port, host: host ?? '', hostPort: port, protocol: 'tcp', name }))
 }
 
 type Fate = 'launched' | 'gone' | 'abandoned'
@@ -197,6 +204,7 @@ function newMarker(host: ScriptHost, spec: LaunchSpec, { leaf, limits }: Room): 
     sandbox: (sandbox ?? 'none') === 'none' ? null : sandbox,
     host: binding?.host ?? null,
     port: binding?.hostPort ?? null,
+    ports: spec.ports.map(({ name, hostPort }) => ({ name, port: hostPort })),
     hive: ownIdentity(),
     created_at: new Date().toISOString(),
   }
