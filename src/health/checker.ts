@@ -46,7 +46,7 @@ const FACTOR = 1.3
 const UNREADY_MS = 200
 const JITTER = 0.1
 
-/** False = not to be believed yet: it is asked again after the next probe. */
+/** False = not the cocoon's own doing: the failures so far do not count. */
 type OnHealth = (health: 'passing' | 'failing') => Promise<boolean>
 
 /** Probes every check of one cocoon, each on its own beat with one probe in flight, and says what they amount to. */
@@ -107,7 +107,12 @@ export class HealthChecker {
     const before = this.#said
     // Set first: the other checks' loops must not say the same meanwhile.
     this.#said = health
-    if (!(await onHealth(health))) this.#said = before
+    if (await onHealth(health)) return
+    this.#said = before
+    for (const state of this.#states.filter((each) => each.health === 'failing')) {
+      state.failures = 0
+      state.health = 'passing'
+    }
   }
 }
 

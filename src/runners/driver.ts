@@ -1,5 +1,7 @@
 import type { RunnerConfig, RunnerType } from '../kinds/kind.ts'
 
+export { type PauseSeeing, seesPauses } from './pause-seeing.ts'
+
 /**
  * The contract between Hive and whatever executes a kind. A driver keeps no state that matters: a fresh instance given
  * only a handle can do everything. Every call takes an AbortSignal, settles within a second of its abort, and has a
