@@ -8,8 +8,10 @@ import { Relays } from '../src/relay/relays.ts'
 import { readBootId } from '../src/services/boot.ts'
 import type { Clock } from '../src/services/context.ts'
 import { takeUpLogs } from '../src/services/log-duty.ts'
+import { lookForPaused } from '../src/services/look-for-paused.ts'
 import { PortPool } from '../src/services/ports.ts'
 import { reconcile } from '../src/services/reconcile.ts'
+import { regularly } from '../src/services/regularly.ts'
 import { StartSlots } from '../src/services/start-slots.ts'
 import { Supervisor } from '../src/services/supervisor.ts'
 import type { StateStore } from '../src/services/table.ts'
@@ -37,6 +39,8 @@ export interface ServicesOptions {
 
 const RECONCILE_EVERY_MS = 30_000
 const RECONCILE_DEADLINE_MS = 60_000
+/** What is done to a cocoon outside Hive is noticed within 5 s. */
+const LOOK_FOR_PAUSED_EVERY_MS = 2_500
 
 export default plugin(
   async (app: FastifyInstance, options: ServicesOptions) => {
@@ -94,38 +98,23 @@ async function openRelays({ config, table, log }: ServicesOptions): Promise<Rela
   return relays
 }
 
-/** @returns the function that ends the passes and waits for the one under way. */
+/** @returns the function that ends the passes and waits for those under way. */
 function reconcileRegularly(app: FastifyInstance, { config, clock, log }: ServicesOptions): () => Promise<void> {
-  const stop = new AbortController()
-  let pass: Promise<void> | null = null
-  let isDue = false
-  const run = () => {
-    if (pass !== null) return // a slow engine's pass may outlast the beat
-    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(RECONCILE_DEADLINE_MS)])
-    const { services: view, supervisor, runners } = app
-    const parts = { view, supervisor, drivers: runners.drivers.values(), clock, log, keepEndedMs: config.keepEndedMs }
-    pass = reconcile(parts, signal)
-      .catch((error: unknown) => {
-        if (!stop.signal.aborted) log.error({ err: error }, 'reconciling failed')
-      })
-      .finally(() => {
-        pass = null
-        if (isDue && !stop.signal.aborted) run()
-      })
-    isDue = false
-  }
-  run()
-  const timer = setInterval(run, RECONCILE_EVERY_MS)
+  const { services: view, supervisor, runners } = app
+  const parts = { view, supervisor, clock, log, keepEndedMs: config.keepEndedMs }
+  const passes = regularly(RECONCILE_EVERY_MS, RECONCILE_DEADLINE_MS, (signal) =>
+    reconcile({ ...parts, drivers: runners.drivers.values() }, signal).catch((error: unknown) => {
+      if (!signal.aborted) log.error({ err: error }, 'reconciling failed')
+    }),
+  )
+  const looks = regularly(LOOK_FOR_PAUSED_EVERY_MS, RECONCILE_DEADLINE_MS, (signal) =>
+    lookForPaused({ view, supervisor, drivers: runners.drivers.values() }, signal),
+  )
+  passes.now()
   // What happened in a runner while it was away is not known until it is looked at.
-  app.runners.onReturn(() => {
-    isDue = true
-    run()
-  })
-  timer.unref()
+  runners.onReturn(passes.now)
   return async () => {
-    clearInterval(timer)
-    stop.abort()
-    await pass
+    await Promise.all([passes.stop(), looks.stop()])
   }
 }
 

@@ -19,6 +19,7 @@ const TABLE = {
   HIVE_URL_TOO_LONG: [414, 'The address is too long'],
   HIVE_MEDIA_TYPE: [415, 'The body must be application/json'],
   HIVE_EXPECTATION_FAILED: [417, 'The expectation cannot be met'],
+  HIVE_COCOON_PAUSED: [503, 'The cocoon is paused'],
   HIVE_UNHEALTHY: [503, 'The cocoon fails its health checks'],
   HIVE_HOST_REFUSED: [421, 'This host name is not served here'],
   HIVE_KIND_UNKNOWN: [422, 'There is no kind with this id'],

@@ -17,6 +17,7 @@ import { launch } from './container/launch.ts'
 import { ListenProbe } from './container/listen-probe.ts'
 import { readContainerLogs } from './container/logs.ts'
 import { ownedObject, statusOf } from './container/observe.ts'
+import { pausedAmong } from './container/paused.ts'
 import type { RunCredentialHelper } from './container/registry-auth.ts'
 import { type Dial, EngineRefusal } from './container/request.ts'
 import {
@@ -32,6 +33,7 @@ import {
   type RunnerStatus,
   RunnerUnreachable,
 } from './driver.ts'
+import type { PauseSeeing } from './pause-seeing.ts'
 
 /** Docker and Podman: one driver, since Podman serves Docker's API. What differs stands in `container/`. */
 
@@ -49,12 +51,14 @@ export interface ContainerDriverOptions {
   readonly timeouts?: Partial<Timeouts>
 }
 
+type AllCapable = RunnerDriver & ExecCapable & CpuCapable & HostReachable & LogCapable
+
 /** Makes the driver. Nothing is asked of an engine yet: call `probe`. @throws Error  an address cannot be read. */
 export function createContainerDriver(options: ContainerDriverOptions): RunnerDriver & ExecCapable & CpuCapable {
   return new ContainerDriver(options)
 }
 
-class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable, HostReachable, LogCapable {
+class ContainerDriver implements AllCapable, PauseSeeing {
   readonly type: 'docker' | 'podman'
   readonly #instanceId: string
   readonly #warn: (message: string) => void
@@ -146,6 +150,10 @@ class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable, HostReac
       const entries = await answered(() => engine.list(label, signal))
       return entries.flatMap((entry) => ownedObject(entry, this.type, engine.facts.id) ?? [])
     }, signal)
+  }
+
+  paused(handles: ReadonlyMap<string, RunnerHandle>, signal: AbortSignal) {
+    return pausedAmong(this.#pool, this.#instanceId, handles, signal)
   }
 
   async listens(handle: RunnerHandle, binding: Parameters<RunnerDriver['listens']>[1], signal: AbortSignal) {

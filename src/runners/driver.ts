@@ -1,5 +1,7 @@
 import type { RunnerConfig, RunnerType } from '../kinds/kind.ts'
 
+export { type PauseSeeing, seesPauses } from './pause-seeing.ts'
+
 /**
  * The contract between Hive and whatever executes a kind. A driver keeps no state that matters: a fresh instance given
  * only a handle can do everything. Every call takes an AbortSignal, settles within a second of its abort, and has a
@@ -67,6 +69,8 @@ export interface Launched {
   readonly startedAt: string
   /** True when an existing object of the same id and attempt was found instead of launching. */
   readonly adopted: boolean
+  /** What an adopted object was launched with, the exposed port first; null = the ports of the spec. */
+  readonly ports: readonly PortBinding[] | null
   /** Milliseconds that making the object took, where the runner makes and starts in two calls. */
   readonly createMs: number | null
 }

@@ -22,6 +22,8 @@ export type Fact =
       readonly startedAt: string
       readonly createMs: number | null
       readonly startMs: number
+      /** The ports it has, if it was found with others than the row says. */
+      readonly leases?: readonly PortLease[]
       readonly boot: string | null
     }
   | { readonly type: 'ready' }

@@ -1,8 +1,9 @@
 import { type CheckTarget, HealthChecker } from '../health/checker.ts'
 import type { HealthCheck } from '../kinds/kind.ts'
-import { canExec, type RunnerHandle } from '../runners/driver.ts'
+import { canExec, type RunnerHandle, seesPauses } from '../runners/driver.ts'
 import type { ActionContext } from './context.ts'
 import { untilAborted } from './first-of.ts'
+import { isPaused } from './look-for-paused.ts'
 
 /** Resolves when all declared checks have passed once. */
 export async function firstPass(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<void> {
@@ -83,8 +84,14 @@ function targetOf(context: ActionContext, handle: RunnerHandle): CheckTarget {
   }
 }
 
-/** A runner that is down makes every probe fail, and says nothing about the cocoon (F56). */
+/** A runner that is down (F56), or somebody who pauses the cocoon, makes every probe fail: that is not its own doing. */
 async function isRunning(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<boolean> {
-  const status = await context.driver.inspect(handle, signal)
-  return status.state === 'running'
+  const { driver } = context
+  const status = await driver.inspect(handle, signal)
+  // It may run on by now, but the probes that failed were those of a paused one.
+  if (status.state !== 'running' || isPaused(context.row())) return false
+  if (!seesPauses(driver)) return true
+  const { id } = context.row().record
+  const paused = await driver.paused(new Map([[id, handle]]), signal).catch(() => null)
+  return paused !== null && !paused.has(id)
 }

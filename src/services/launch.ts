@@ -13,10 +13,13 @@ import { persist } from './trouble.ts'
 export async function launch(context: ActionContext, signal: AbortSignal): Promise<void> {
   const { attempt } = context.row().record
   await orReject(context, signal, async () => {
-    const { launched, startMs } = await startSomewhere(context, signal)
+    const { launched, startMs, leases } = await startSomewhere(context, signal)
     const { handle, endpoint, pid, containerId, startedAt, createMs } = launched
-    const facts = { handle, endpoint, pid, containerId, startedAt, createMs, startMs }
-    await context.observe(attempt, { type: 'launched', ...facts, boot: context.parts.bootId })
+    const facts = { handle, endpoint, pid, containerId, startedAt, createMs, startMs, leases }
+    const before = context.row().leases
+    const { outcome } = await context.observe(attempt, { type: 'launched', ...facts, boot: context.parts.bootId })
+    const [kept, given] = outcome === 'refused' ? [before, leases] : [leases, before]
+    context.parts.ports.discard(given.filter(({ hostPort }) => !kept.some((lease) => lease.hostPort === hostPort)))
   })
 }
 
@@ -67,16 +70,37 @@ interface Started {
   readonly startMs: number
 }
 
-async function startSomewhere(context: ActionContext, signal: AbortSignal): Promise<Started> {
+async function startSomewhere(
+  context: ActionContext,
+  signal: AbortSignal,
+): Promise<Started & { readonly leases: readonly PortLease[] }> {
   for (;;) {
     try {
       const deadline = launchDeadline(context)
-      return await persist(context, () => startOnce(context, signal), { signal, deadline })
+      const started = await persist(context, () => startOnce(context, signal), { signal, deadline })
+      const leases = adoptedLeases(context.row().leases, started.launched.ports)
+      if (context.parts.ports.take(context.row().record.id, leases)) return { ...started, leases }
+      await endAdopted(context, started.launched, signal)
     } catch (error) {
       signal.throwIfAborted()
       if (!(await movePorts(context, error))) throw error
     }
   }
+}
+
+/** What is adopted keeps its ports, even if the table that chose them has lost its last writes. */
+function adoptedLeases(leases: readonly PortLease[], ports: Launched['ports']): readonly PortLease[] {
+  return (ports ?? leases).map((binding) => {
+    const known = leases.find(({ port, hostPort }) => port === binding.port && hostPort === binding.hostPort)
+    return known ?? { ...binding, fixed: false, releasedAt: null }
+  })
+}
+
+/** A port of it belongs to another cocoon by now: two on one port must not be, so it is launched anew. */
+async function endAdopted(context: ActionContext, { handle, ports }: Launched, signal: AbortSignal): Promise<void> {
+  const { attempt } = context.row().record
+  context.log.warn({ attempt, ports }, 'what was adopted is on a port of another cocoon: it is launched anew')
+  await persist(context, () => context.driver.remove(handle, { volumes: false }, signal), { signal })
 }
 
 /** A slot is held for one try only: a runner that is away must not keep the others from launching. */

@@ -66,6 +66,13 @@ export class PortPool {
     }
   }
 
+  /** Takes just these numbers, at rest or not, because a cocoon of this service is on them already. False = another's. */
+  take(id: string, leases: readonly PortLease[]): boolean {
+    if (leases.some(({ hostPort }) => (this.#held.get(hostPort) ?? id) !== id)) return false
+    for (const { hostPort } of leases) this.#held.set(hostPort, id)
+    return true
+  }
+
   release(id: string): void {
     for (const [hostPort, owner] of this.#held) if (owner === id) this.#free(hostPort)
   }

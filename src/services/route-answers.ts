@@ -1,5 +1,6 @@
 import type { Route, RouteAnswer, RouteTable } from '../proxy/target.ts'
 import type { Activity } from './activity.ts'
+import { isPaused } from './look-for-paused.ts'
 import { isEnded, type ServiceRow } from './record.ts'
 
 const RETRY_AFTER_S = 1
@@ -80,6 +81,7 @@ export class RouteAnswers implements RouteTable {
       desired === 'running' && (!isEnded(state) || row.targetAttempt > attempt || row.record.next_attempt_at !== null)
     if (state !== 'running') return mayCome ? waiting(state) : { answer: 'ended', state }
     if (row.endpoint === null) return { answer: 'no-endpoint' }
+    if (isPaused(row)) return waiting('paused')
     if (health === 'failing' || this.#resting.has(id) || !this.isListening(id, attempt)) return waiting(state)
     return { answer: 'open', route: this.#routeOf(row, row.endpoint) }
   }

@@ -4,6 +4,7 @@ import type { KindFacts } from '../runners/driver.ts'
 import { ServiceActor } from './actor.ts'
 import type { SupervisorParts } from './context.ts'
 import { Expiry } from './expiry.ts'
+import type { Fact } from './fact.ts'
 import { portWishes } from './launch-spec.ts'
 import { newServiceName, plainName } from './names.ts'
 import { holdsPorts } from './ports.ts'
@@ -116,6 +117,11 @@ export class Supervisor {
     const row = this.#options.view.byId(id)
     if (actor) await actor.whileAtRest(work)
     else if (row?.record.state === 'removed') await work(row)
+  }
+
+  /** The entry of what others than its own action see of a service; durable when it resolves. */
+  async observe(id: string, attempt: number, fact: Fact): Promise<void> {
+    await this.#actors.get(id)?.observe(attempt, fact)
   }
 
   /**

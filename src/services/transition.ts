@@ -128,7 +128,8 @@ function toLaunched(row: ServiceRow, fact: FactOf<'launched'>, now: string): Ser
     timings,
   }
   const { handle, endpoint, boot } = fact
-  const next = { ...withRecord(row, patch), handle, launchedAttempt: row.record.attempt, endpoint, boot }
+  const leased = fact.leases ? withLeases(row, fact.leases) : row
+  const next = { ...withRecord(leased, patch), handle, launchedAttempt: row.record.attempt, endpoint, boot }
   return isDeepStrictEqual(next, row) ? row : next
 }
 

@@ -3,15 +3,11 @@ import { stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { workersOf } from '../support/crash/live-processes.ts'
-import { ALL, randomFrom, SEED } from '../support/crash/seed.ts'
+import { randomFrom, SEED } from '../support/crash/seed.ts'
 import { worldOf } from '../support/crash/world.ts'
 import { until } from '../support/deadline.ts'
 
-// A cut that takes a launch back to before its ports were chosen is not survived yet: the cocoon listens on the old port
-// and Hive waits on a new one. Which cut it is hangs on the seed, so this is one of the long ones.
-const skip = ALL ? false : 'depends on the seed: npm run test:crash'
-
-describe('the log of the table is cut short', { skip }, () => {
+describe('the log of the table is cut short', () => {
   it(`F11: every cocoon lives on, claimed by its row or listed as an orphan (seed ${SEED})`, async (t) => {
     const world = await worldOf(t)
     const first = await world.start()

@@ -38,10 +38,7 @@ const available = (hive: TestHive) =>
   until(async () => (await hive.call('GET', '/kinds/web')).body.available, CONVERGED_MS, 'the kind is available')
 
 describe('dockerd goes away and comes back', { skip: privateEngineSkip('docker'), timeout: 110_000 }, () => {
-  // Any other dockerd that starts meanwhile empties the nat chain that all of them share, so it is not run beside others.
-  it('F31: with live restore cocoons live on, are proxied to, and none is restarted or doubled', {
-    skip: longSkip('docker'),
-  }, async (t) => {
+  it('F31: with live restore cocoons live on, are proxied to, and none is restarted or doubled', async (t) => {
     // Docker's own proxy for published ports would end with it.
     const { engine, hive } = await openBoth(t, ['--live-restore', '--userland-proxy=false'])
     const before = [await hive.spawn({ kind: 'web', name: 'a' }), await hive.spawn({ kind: 'web', name: 'b' })]

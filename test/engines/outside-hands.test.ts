@@ -54,7 +54,7 @@ for (const type of ['docker', 'podman'] as const)
       await act('renamed', '/pause')
       assert.equal((await record(hive, 'renamed')).state, 'running')
       await act('renamed', '/unpause')
-      assert.equal(await visit(hive, 'renamed'), 200)
+      await until(async () => (await visit(hive, 'renamed')) === 200, NOTICED_MS, 'it serves again')
       const first = (await record(hive, 'renamed')).container_id
       await hive.call('POST', '/services/renamed/restart?wait=ready&timeout_s=30')
       const again = await record(hive, 'renamed')

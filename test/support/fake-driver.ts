@@ -276,6 +276,7 @@ function launchedOf(cocoon: FakeCocoon, adopted: boolean): Launched {
     containerId: null,
     startedAt,
     adopted,
+    ports: adopted ? spec.ports : null,
     createMs: null,
   }
 }

@@ -164,12 +164,16 @@ export class Engine {
     return answer.status === 404 ? null : answer.body
   }
 
-  /** All containers with this label, running or not, as the engine lists them. */
-  async list(label: string, signal: AbortSignal): Promise<readonly unknown[]> {
+  /** All containers with this label, running or not, as the engine lists them. @param filters  further ones. */
+  async list(
+    label: string,
+    signal: AbortSignal,
+    filters: Readonly<Record<string, readonly string[]>> = {},
+  ): Promise<readonly unknown[]> {
     const request = {
       method: 'GET',
       path: '/containers/json',
-      query: { all: true, filters: { label: [label] } },
+      query: { all: true, filters: { label: [label], ...filters } },
     } as const
     const { body } = await this.#call(request, signal, [200])
     if (!Array.isArray(body)) throw this.#nonsense('list')

@@ -10,7 +10,7 @@ import type { Engine } from './engine.ts'
 import { makeHandle, readHandle } from './handle.ts'
 import type { HardLimits } from './host-limits.ts'
 import { isOwn, LABEL } from './labels.ts'
-import { endpointOf, handleOf } from './observe.ts'
+import { endpointOf, handleOf, portsOf } from './observe.ts'
 import { refusedCreate, refusedStart } from './refusals.ts'
 import { EngineRefusal } from './request.ts'
 
@@ -172,6 +172,7 @@ function launched(attempt: Attempt, container: ContainerInfo | null, adopted: bo
     containerId: container.id,
     startedAt: container.startedAt ?? new Date().toISOString(),
     adopted,
+    ports: adopted ? portsOf(container) : null,
     createMs: null,
   }
 }

@@ -1,4 +1,4 @@
-import type { Endpoint, OwnedObject, RunnerStatus } from '../driver.ts'
+import type { Endpoint, OwnedObject, PortBinding, RunnerStatus } from '../driver.ts'
 import { type ContainerInfo, isNamed } from './container-info.ts'
 import { exitStatus } from './exit-status.ts'
 import { type ContainerHandle, makeHandle } from './handle.ts'
@@ -20,6 +20,13 @@ export function endpointOf({ labels, bindings }: ContainerInfo): Endpoint | null
   const exposed = Number(labels[LABEL.port])
   const binding = bindings.find(({ port }) => port === exposed)
   return binding === undefined ? null : { host: binding.host, port: binding.hostPort }
+}
+
+/** The ports it was made with, the exposed one first. */
+export function portsOf({ labels, bindings }: ContainerInfo): readonly PortBinding[] {
+  const exposed = Number(labels[LABEL.port])
+  const ports = bindings.map((binding): PortBinding => ({ ...binding, protocol: 'tcp', name: null }))
+  return [...ports.filter(({ port }) => port === exposed), ...ports.filter(({ port }) => port !== exposed)]
 }
 
 export function handleOf(container: ContainerInfo, engine: string): ContainerHandle {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Launched, LaunchRefused, type LaunchSpec, RunnerUnreachable } from '../driver.ts'
+import { type Launched, LaunchRefused, type LaunchSpec, type PortBinding, RunnerUnreachable } from '../driver.ts'
 import { scriptConfig } from './checks.ts'
 import { handleOf } from './handle.ts'
 import type { ScriptHost } from './host.ts'
@@ -8,7 +8,7 @@ import { isAlive, type ProcessIdentity } from './identity.ts'
 import { awaitWorker } from './launch.ts'
 import { clearAttempt } from './leftovers.ts'
 import { poll } from './pause.ts'
-import { attemptDirectory, makeVoid, readIdentity, readMarker, readSmall } from './run-directory.ts'
+import { attemptDirectory, type Marker, makeVoid, readIdentity, readMarker, readSmall } from './run-directory.ts'
 
 const ADOPT_LIMIT_MS = 10_000
 /** How long whoever has called a launch off may take to clear it away. */
@@ -41,16 +41,23 @@ export function launchedOf(
 ): Launched {
   const marker = readMarker(directory)
   if (marker === null || marker.id !== spec.id) throw new RunnerUnreachable('The run directory was changed meanwhile')
-  const [binding] = spec.ports
+  const { host, port } = marker
   return {
     handle: handleOf(marker, worker),
-    endpoint: binding ? { host: binding.host, port: binding.hostPort } : null,
+    endpoint: host !== null && port !== null ? { host, port } : null,
     pid: worker.pid,
     containerId: null,
     startedAt: statSync(join(directory, 'pid')).mtime.toISOString(),
     adopted,
+    ports: adopted ? portsOf(marker) : null,
     createMs: null,
   }
+}
+
+/** As its launch was given them: a table that lost its last writes may have forgotten. null = the marker is too old to say. */
+function portsOf({ host, ports }: Marker): readonly PortBinding[] | null {
+  if (ports === undefined || (host === null && ports.length > 0)) return null
+  return ports.map(({ name, port }) => ({ port, host: host ?? '', hostPort: port, protocol: 'tcp', name }))
 }
 
 export type Fate = 'launched' | 'gone' | 'abandoned'

@@ -16,6 +16,8 @@ export interface Cage {
   /** The processes that belong to the cocoon now, each verified. */
   members(): readonly ProcessIdentity[]
   isEmpty(): boolean
+  /** Lets what somebody has frozen run on, so that it can act on a signal. */
+  thaw(): Promise<void>
   /** KILL to everything. */
   kill(): Promise<void>
   /** Removes what the kernel keeps for it once it is empty. */

@@ -66,6 +66,7 @@ export function leafCage(leaf: string): Cage {
   return {
     members: () => membersOf(leaf),
     isEmpty: () => !isPopulated(leaf),
+    thaw: () => thaw(leaf),
     kill: () => killAll(leaf),
     release: () => removeTree(leaf),
   }
@@ -133,6 +134,12 @@ function isPopulated(cgroup: string): boolean {
 async function killAll(cgroup: string): Promise<void> {
   await writeFile(join(cgroup, 'cgroup.kill'), '1').catch(() => {
     // Gone already: then there is nothing to kill. The caller verifies by isEmpty().
+  })
+}
+
+async function thaw(cgroup: string): Promise<void> {
+  await writeFile(join(cgroup, 'cgroup.freeze'), '0').catch(() => {
+    // Gone already, or a kernel before 5.2, which freezes nothing.
   })
 }
 

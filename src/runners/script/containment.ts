@@ -51,4 +51,10 @@ export function workerRuns(identity: CocoonIdentity, bootId: string): boolean {
   return worker !== null && identity.bootId === bootId && isAlive(worker) && isInLeaf(worker.pid, identity)
 }
 
-const NOBODY: Cage = { members: () => [], isEmpty: () => true, kill: async () => {}, release: async () => {} }
+const NOBODY: Cage = {
+  members: () => [],
+  isEmpty: () => true,
+  thaw: async () => {},
+  kill: async () => {},
+  release: async () => {},
+}

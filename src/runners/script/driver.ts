@@ -13,6 +13,7 @@ import {
   type RunnerHandle,
   RunnerUnreachable,
 } from '../driver.ts'
+import type { PauseSeeing } from '../pause-seeing.ts'
 import { closeCgroupParent } from './cgroup.ts'
 import { checkLaunch, scriptConfig } from './checks.ts'
 import { findTool } from './command.ts'
@@ -24,6 +25,7 @@ import { makeRoots, openHost, type ScriptDriverOptions, type ScriptHost } from '
 import { accepts, listenerOwner } from './listener.ts'
 import { readOutput } from './logs.ts'
 import { inspectAttempt, listAttempts, targetOf } from './objects.ts'
+import { pausedAmong } from './paused.ts'
 import { removeService, stopAttempt } from './removal.ts'
 import { weakLimits } from './rlimits.ts'
 import { sweepDrafts } from './run-directory.ts'
@@ -39,7 +41,9 @@ export type { ScriptDriverOptions } from './host.ts'
  *
  * @see cgroups(7), proc(5), setsid(2).
  */
-export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver & ExecCapable & CpuCapable & LogCapable {
+export function createScriptDriver(
+  options: ScriptDriverOptions,
+): RunnerDriver & ExecCapable & CpuCapable & LogCapable & PauseSeeing {
   const host = openHost(options)
   const fallocate = findTool('fallocate', options.hostEnvironment.PATH)
   return {
@@ -56,6 +60,7 @@ export function createScriptDriver(options: ScriptDriverOptions): RunnerDriver &
       signal.throwIfAborted()
       return listAttempts(host)
     },
+    paused: async (handles) => pausedAmong(handles, host.bootId),
     listens: (handle, binding, signal) => listens(host, handle, { binding, signal }),
     exec: (handle, command, signal) => execInCocoon(host, parseHandle(handle), { command, signal }),
     cpuMs: async (handle) => cpuMs(host, parseHandle(handle)),

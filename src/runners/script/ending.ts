@@ -29,6 +29,7 @@ export async function endAll(
 ): Promise<void> {
   signal.throwIfAborted()
   if (graceMs > 0) {
+    await cage.thaw()
     askToEnd(cage.members(), sandboxed)
     if (await isEmptyWithin(cage, graceMs, signal)) return cage.release()
   }

@@ -19,6 +19,7 @@ export function groupCage(identity: CocoonIdentity): Cage {
   return {
     members,
     isEmpty: () => ![...known.values()].some(isAlive) && members().length === 0,
+    thaw: async () => {},
     kill: async () => {
       for (const member of members()) signalProcess(member, 'SIGKILL')
     },

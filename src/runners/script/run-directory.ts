@@ -31,6 +31,8 @@ export interface Marker {
   readonly sandbox?: string | null
   readonly host: string | null
   readonly port: number | null
+  /** All its ports, the exposed one first; markers of an earlier Hive have none. */
+  readonly ports?: readonly { readonly name: string | null; readonly port: number }[]
   /** Tells this launch from others of the same attempt, which an aborted start may have left on their way. */
   readonly ticket: string
   /** The Hive process that makes the launch. */

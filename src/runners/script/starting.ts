@@ -139,6 +139,7 @@ function newMarker(host: ScriptHost, spec: LaunchSpec, { leaf, limits }: Room): 
     sandbox: (sandbox ?? 'none') === 'none' ? null : sandbox,
     host: binding?.host ?? null,
     port: binding?.hostPort ?? null,
+    ports: spec.ports.map(({ name, hostPort }) => ({ name, port: hostPort })),
     ticket: randomUUID(),
     hive: ownIdentity(),
     created_at: new Date().toISOString(),
