@@ -6,9 +6,12 @@ export interface RelayTarget {
   readonly port: number
 }
 
+/** Where a connection leads, asked for each; null = nowhere now. */
+export type Dial = () => RelayTarget | null
+
 export interface RelayOptions {
   readonly listen: { readonly host: string; readonly port: number }
-  readonly target: RelayTarget
+  readonly target: RelayTarget | Dial
   /** Whether a connection may pass; asked before a byte of it is read. */
   readonly accepts: (socket: Socket) => boolean
 }
@@ -23,14 +26,15 @@ const KEEPALIVE_MS = 30_000
 const MOST_CONNECTIONS = 10_000
 
 /**
- * Passes TCP connections on to one target, byte by byte in both directions with backpressure.
+ * Passes TCP connections on to a target, byte by byte in both directions with backpressure.
  * @throws the listener's error, such as EADDRINUSE or EADDRNOTAVAIL.
  */
 export async function openRelay({ listen, target, accepts }: RelayOptions): Promise<Relay> {
   const open = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => socket.destroy())
-    if (accepts(socket)) pass(socket, target, open)
+    const to = accepts(socket) ? (typeof target === 'function' ? target() : target) : null
+    if (to) pass(socket, to, open)
     else socket.destroy()
   })
   server.maxConnections = MOST_CONNECTIONS
