@@ -4,6 +4,7 @@ import type { Bound, Exposure } from '../exposure/exposure.ts'
 import { reachesHost } from '../runners/driver.ts'
 import type { ActionContext } from './context.ts'
 import { firstOf, untilAborted } from './first-of.ts'
+import { canOpen } from './secrets.ts'
 import { persist, RUNNER_PATIENCE_MS } from './trouble.ts'
 
 /** What a cocoon uses of others: awaited before its launch, looked after while it runs. */
@@ -53,8 +54,9 @@ export async function providersMoved(context: ActionContext, signal: AbortSignal
   for (;;) {
     const { version } = exposure
     const moved = exposure.moved(context.row(), direct)
-    if (moved && direct) return moved.why
-    if (moved) {
+    // One that could not be launched again is left to run with what it has.
+    if (moved && direct && canOpen(context.parts.vault, context.row())) return moved.why
+    if (moved && !direct) {
       const { attempt } = context.row().record
       context.log.info({ attempt, reason: moved.why }, 'its relay leads to another provider')
       await context.observe(attempt, { type: 'uses', uses: moved.uses })

@@ -32,6 +32,7 @@ test('readConfig: an empty environment gives the defaults of the design', () => 
     registryAuthFile: null,
     keepEndedMs: null,
     stopOnExit: false,
+    usesTimeoutMs: 600_000,
     webhookUrl: null,
     webhookSecret: null,
     logLevel: 'info',
@@ -66,6 +67,7 @@ test('readConfig: every setting is read', () => {
     HIVE_REGISTRY_AUTH_FILE: '/etc/hive/auth.json',
     HIVE_KEEP_ENDED: '24h',
     HIVE_STOP_ON_EXIT: 'on',
+    HIVE_USES_TIMEOUT: '90s',
     HIVE_LOG_LEVEL: 'debug',
     HIVE_SIGNALING_PROTOCOL: '2',
     HIVE_WEBHOOK_URL: 'https://events.example/hook?x=1',
@@ -109,6 +111,7 @@ test('readConfig: every setting is read', () => {
     registryAuthFile: '/etc/hive/auth.json',
     keepEndedMs: 86_400_000,
     stopOnExit: true,
+    usesTimeoutMs: 90_000,
     webhookUrl: 'https://events.example/hook?x=1',
     logLevel: 'debug',
     policy: {
@@ -177,6 +180,7 @@ const wrong: Readonly<Record<string, readonly string[]>> = {
   HIVE_REGISTRY_AUTH_FILE: ['auth.json'],
   HIVE_KEEP_ENDED: ['on', '0s', 'forever', '-1h'],
   HIVE_STOP_ON_EXIT: ['yes'],
+  HIVE_USES_TIMEOUT: ['off', '0', '25h', 'soon'],
   HIVE_LOG_LEVEL: ['verbose', 'INFO'],
   HIVE_SIGNALING_PROTOCOL: ['3', 'both', '01'],
 }

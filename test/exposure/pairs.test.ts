@@ -91,9 +91,16 @@ for (const [consumer, provider] of PAIRS) {
       await again.call('DELETE', '/services/pg')
       await until(reached('pg-2'), 30_000, 'the consumer reaching the other provider')
       assert.equal((await recordOf(again, 'app')).uses?.[0]?.service, 'pg-2')
-      assert.deepEqual([...(await again.app.serviceTable.documents('uses_relays'))].length, consumer === 'script' ? 0 : 1)
+      assert.deepEqual(
+        [...(await again.app.serviceTable.documents('uses_relays'))].length,
+        consumer === 'script' ? 0 : 1,
+      )
       await again.call('DELETE', '/services/app')
-      await until(async () => (await again.app.serviceTable.documents('uses_relays')).size === 0, 5_000, 'no relay left')
+      await until(
+        async () => (await again.app.serviceTable.documents('uses_relays')).size === 0,
+        5_000,
+        'no relay left',
+      )
     })
   })
 }
