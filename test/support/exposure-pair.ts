@@ -1,25 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { until } from '../support/deadline.ts'
-import { ask, environmentOf, envOf, recordOf, skipOf, type Where, workerKind } from '../support/exposure.ts'
-import { openHive } from '../support/hive.ts'
-
-/** Consumer and provider: same runner, both ways across, and across engines. */
-const PAIRS: readonly (readonly [Where, Where])[] = [
-  ['script', 'script'],
-  ['docker', 'script'],
-  ['podman', 'script'],
-  ['podman-rootless', 'script'],
-  ['script', 'docker'],
-  ['script', 'podman'],
-  ['docker', 'podman'],
-  ['podman', 'docker'],
-  ['docker', 'docker'],
-]
+import { until } from './deadline.ts'
+import { ask, environmentOf, envOf, recordOf, skipOf, type Where, workerKind } from './exposure.ts'
+import { openHive } from './hive.ts'
 
 const SECRET = 'open sesame'
 
-for (const [consumer, provider] of PAIRS) {
+/** What every consumer of one runner and every provider of another must do together. */
+export function describePair(consumer: Where, provider: Where): void {
   describe(`a cocoon of ${consumer} uses one of ${provider}`, { skip: skipOf(consumer, provider) }, () => {
     const kinds = [
       workerKind('db', provider, {
