@@ -6,6 +6,7 @@ import { Exposure } from '../src/exposure/exposure.ts'
 import { acceptsEnvironment } from '../src/kinds/accept.ts'
 import { checkRequestIdForConfig, needsPort, resolveForAttempt } from '../src/kinds/attempt.ts'
 import { Relays } from '../src/relay/relays.ts'
+import type { RunnerDriver } from '../src/runners/driver.ts'
 import { readBootId } from '../src/services/boot.ts'
 import type { Clock } from '../src/services/context.ts'
 import { takeUpLogs } from '../src/services/log-duty.ts'
@@ -51,7 +52,7 @@ export default plugin(
     view.onProgress((row, progress) => app.events.pull(row, progress))
     const logs = takeUpLogs(view, app.logs, app.runners.drivers)
     const vault = createVault(options.masterKey)
-    const exposure = await openExposure(options, vault, view)
+    const exposure = await openExposure(options, { vault, view, drivers: app.runners.drivers })
     const supervisor: Supervisor = new Supervisor({
       table: app.events.recording(
         table,
@@ -106,10 +107,17 @@ async function openRelays({ config, table, log }: ServicesOptions): Promise<Rela
   return relays
 }
 
+interface ExposureParts {
+  readonly vault: Vault
+  readonly view: ServiceView
+  readonly drivers: ReadonlyMap<string, RunnerDriver>
+}
+
 /** Open before anything is adopted, too: containers of an earlier Hive still use what it gave them. */
-async function openExposure({ table, log }: ServicesOptions, vault: Vault, view: ServiceView): Promise<Exposure> {
+async function openExposure({ table, log }: ServicesOptions, parts: ExposureParts): Promise<Exposure> {
+  const { vault, view, drivers } = parts
   const openVars = (row: ServiceRow) => openSecrets(vault, row).exposedVars ?? {}
-  const exposure = new Exposure({ documents: table, log, openVars })
+  const exposure = new Exposure({ documents: table, log, drivers, openVars })
   view.onChange((row) => {
     exposure.note(row)
     if (row.record.state !== 'removed' || !row.record.uses) return

@@ -5,11 +5,13 @@ import { LaunchRefused, type RunnerDriver, reachesHost } from '../runners/driver
 import { isActive, type ServiceRow, type ServiceUse } from '../services/record.ts'
 import type { DocumentStore } from '../services/table.ts'
 import { type Provided, type UsesEnvironment, usesEnvironment } from './environment.ts'
+import { PairGuard } from './pair-guard.ts'
 import { addressOf, exposedName, type Found, findProvider, isComing } from './providers.ts'
 
 export interface ExposureOptions {
   readonly documents: DocumentStore
   readonly log: Logger
+  readonly drivers: ReadonlyMap<string, RunnerDriver>
   /** What a provider's `vars` say, placeholders not filled in. @throws HIVE_SECRETS_LOST */
   readonly openVars: (row: ServiceRow) => Readonly<Record<string, string>>
 }
@@ -38,15 +40,21 @@ export class Exposure {
   readonly #exposers = new Map<string, ServiceRow>()
   readonly #consumers = new Map<string, ServiceRow>()
   readonly #listeners = new Set<() => void>()
+  readonly #guard: PairGuard
   readonly relays: PairRelays
   #version = 0
 
   constructor(options: ExposureOptions) {
     this.#options = options
+    this.#guard = new PairGuard({
+      rowOf: (id) => this.#consumers.get(id),
+      driverOf: ({ record }) => options.drivers.get(record.runner),
+    })
     this.relays = new PairRelays({
       documents: options.documents,
       log: options.log,
       targetOf: ({ consumer, name }) => this.#targetOf(consumer, name),
+      isAt: (consumer, address) => this.#guard.isAt(consumer, address),
     })
   }
 
@@ -54,7 +62,7 @@ export class Exposure {
   note(row: ServiceRow): void {
     const { id, state, uses } = row.record
     if (uses && state !== 'removed') this.#consumers.set(id, row)
-    else this.#consumers.delete(id)
+    else if (this.#consumers.delete(id)) this.#guard.forget(id)
     if (exposedName(row) !== null) this.#exposers.set(id, row)
     else if (!this.#exposers.delete(id)) return
     this.#version += 1

@@ -11,9 +11,19 @@ export function isPortTaken(error: unknown): boolean {
   return codeOf(error) === 'EADDRINUSE'
 }
 
+export interface NearRelay {
+  readonly target: RelayTarget | Dial
+  /** 0 = a free one. */
+  readonly port: number
+  /** Whether this address in the engine's network is one of those it is for; absent = all are. */
+  readonly isAt?: (address: string) => Promise<boolean>
+}
+
 /** On the gateway address itself; Podman makes its bridge only with its first container, until then on all. */
-export async function listenNear(way: Way, target: RelayTarget | Dial, port: number): Promise<Relay> {
-  const accepts = guard(way)
+export async function listenNear(way: Way, { target, port, isAt }: NearRelay): Promise<Relay> {
+  const isNear = guard(way)
+  const accepts = (socket: Socket) =>
+    isNear(socket) && (way.type === 'alias' || isAt === undefined || isAt(socket.remoteAddress ?? ''))
   const everywhere = { listen: { host: '0.0.0.0', port }, target, accepts }
   if (way.type === 'alias')
     return openRelay(way.loopback ? { ...everywhere, listen: { host: '127.0.0.1', port } } : everywhere)

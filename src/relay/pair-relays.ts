@@ -21,6 +21,8 @@ export interface PairRelaysOptions {
   readonly log: Logger
   /** Where a pair leads right now: asked for each connection, so that the address outlives what is behind it. */
   readonly targetOf: (pair: Pair) => RelayTarget | null
+  /** Whether this consumer dials from this address of its engine's network. */
+  readonly isAt: (consumer: string, address: string) => Promise<boolean>
 }
 
 /**
@@ -78,13 +80,13 @@ export class PairRelays {
   }
 
   async #start(key: string, entry: Entry): Promise<Relay> {
-    const { log, documents, targetOf } = this.#options
+    const { log, documents, targetOf, isAt } = this.#options
     const { way, port, consumer, name } = entry
-    const target = () => targetOf({ consumer, name })
-    const relay = await listenNear(way, target, port).catch((error: unknown) => {
+    const parts = { target: () => targetOf({ consumer, name }), isAt: (address: string) => isAt(consumer, address) }
+    const relay = await listenNear(way, { ...parts, port }).catch((error: unknown) => {
       if (port === 0 || !isPortTaken(error)) throw error
       log.warn({ port, id: consumer, uses: name }, 'the port of a relay was taken: the container has its old address')
-      return listenNear(way, target, 0)
+      return listenNear(way, { ...parts, port: 0 })
     })
     if (relay.port === port) return relay
     await documents.putDocument(COLLECTION, key, { ...entry, port: relay.port }).catch(async (error: unknown) => {

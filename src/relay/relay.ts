@@ -13,7 +13,7 @@ export interface RelayOptions {
   readonly listen: { readonly host: string; readonly port: number }
   readonly target: RelayTarget | Dial
   /** Whether a connection may pass; asked before a byte of it is read. */
-  readonly accepts: (socket: Socket) => boolean
+  readonly accepts: (socket: Socket) => boolean | Promise<boolean>
 }
 
 export interface Relay {
@@ -33,14 +33,24 @@ export async function openRelay({ listen, target, accepts }: RelayOptions): Prom
   const open = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => socket.destroy())
-    const to = accepts(socket) ? (typeof target === 'function' ? target() : target) : null
-    if (to) pass(socket, to, open)
-    else socket.destroy()
+    open.add(socket)
+    socket.on('close', () => open.delete(socket))
+    admit(socket, { target, accepts, open }).catch(() => socket.destroy())
   })
   server.maxConnections = MOST_CONNECTIONS
   server.listen(listen)
   await once(server, 'listening')
   return { port: (server.address() as AddressInfo).port, close: () => close(server, open) }
+}
+
+async function admit(
+  socket: Socket,
+  { target, accepts, open }: Pick<RelayOptions, 'target' | 'accepts'> & { readonly open: Set<Socket> },
+): Promise<void> {
+  const isAccepted = await accepts(socket)
+  const to = typeof target === 'function' ? target() : target
+  if (isAccepted && to && !socket.destroyed) pass(socket, to, open)
+  else socket.destroy()
 }
 
 function pass(from: Socket, target: RelayTarget, open: Set<Socket>): void {

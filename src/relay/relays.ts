@@ -62,10 +62,10 @@ export class Relays {
   }
 
   async #start(key: string, { way, target, port }: Entry): Promise<Relay> {
-    const relay = await listenNear(way, target, port).catch((error: unknown) => {
+    const relay = await listenNear(way, { target, port }).catch((error: unknown) => {
       if (port === 0 || !isPortTaken(error)) throw error
       this.#log.warn({ port }, 'the port of a relay was taken: containers made before have its old address')
-      return listenNear(way, target, 0)
+      return listenNear(way, { target, port: 0 })
     })
     const entry: Entry = { way, target, port: relay.port }
     await this.#documents.putDocument(COLLECTION, key, entry).catch(async (error: unknown) => {

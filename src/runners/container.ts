@@ -176,6 +176,11 @@ class ContainerDriver implements RunnerDriver, ExecCapable, CpuCapable, HostReac
     return hostAccess(await this.#engineFor({ handle }, signal), signal)
   }
 
+  async addresses(handle: RunnerHandle, signal: AbortSignal) {
+    const { engine, containerId } = readHandle(handle)
+    return (await (await this.#pool.withId(engine, signal)).inspect(containerId, signal))?.addresses ?? []
+  }
+
   async *logs(handle: RunnerHandle, query: OutputQuery, signal: AbortSignal) {
     const { engine: id, containerId } = readHandle(handle)
     yield* readContainerLogs(await this.#pool.withId(id, signal), containerId, query, signal)
