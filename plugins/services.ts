@@ -2,20 +2,24 @@ import { randomInt, randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import plugin from 'fastify-plugin'
 import type { Logger } from 'pino'
+import { Exposure } from '../src/exposure/exposure.ts'
 import { acceptsEnvironment } from '../src/kinds/accept.ts'
 import { checkRequestIdForConfig, needsPort, resolveForAttempt } from '../src/kinds/attempt.ts'
 import { Relays } from '../src/relay/relays.ts'
+import type { RunnerDriver } from '../src/runners/driver.ts'
 import { readBootId } from '../src/services/boot.ts'
 import type { Clock } from '../src/services/context.ts'
 import { takeUpLogs } from '../src/services/log-duty.ts'
 import { lookForPaused } from '../src/services/look-for-paused.ts'
 import { PortPool } from '../src/services/ports.ts'
 import { reconcile } from '../src/services/reconcile.ts'
+import type { ServiceRow } from '../src/services/record.ts'
 import { regularly } from '../src/services/regularly.ts'
+import { openSecrets } from '../src/services/secrets.ts'
 import { StartSlots } from '../src/services/start-slots.ts'
 import { Supervisor } from '../src/services/supervisor.ts'
 import type { StateStore } from '../src/services/table.ts'
-import { createVault } from '../src/services/vault.ts'
+import { createVault, type Vault } from '../src/services/vault.ts'
 import { ServiceView } from '../src/services/view.ts'
 import type { HiveConfig } from '../src/settings.ts'
 import { loopbackTarget, signalingReach } from '../src/signaling/reach.ts'
@@ -26,6 +30,8 @@ declare module 'fastify' {
     /** Reads only: everything that changes a service goes through the supervisor. */
     services: ServiceView
     serviceTable: StateStore
+    /** Who provides what to whom. */
+    exposure: Exposure
   }
 }
 
@@ -49,14 +55,16 @@ export default plugin(
     const relays = await openRelays(options)
     view.onProgress((row, progress) => app.events.pull(row, progress))
     const logs = takeUpLogs(view, app.logs, app.runners.drivers)
-    const supervisor = new Supervisor({
+    const vault = createVault(options.masterKey)
+    const exposure = await openExposure(options, { vault, view, drivers: app.runners.drivers })
+    const supervisor: Supervisor = new Supervisor({
       table: app.events.recording(
         table,
         (id) => view.byId(id),
         (id) => app.logs.forget(id),
       ),
       view,
-      vault: createVault(options.masterKey),
+      vault,
       ports: new PortPool(config.portRange, () => clock.now().getTime(), anyPortOf(config)),
       slots: new StartSlots(config.maxStarts),
       drivers: app.runners.drivers,
@@ -64,6 +72,9 @@ export default plugin(
       log: options.log,
       signalingUrl: config.signalingUrl,
       reachSignaling: signalingReach(config.signalingUrl, relays),
+      exposure,
+      usesTimeoutMs: config.usesTimeoutMs,
+      wakeService: (id) => supervisor.wake(id),
       bootId: readBootId(),
       fillPlaceholders: resolveForAttempt,
       usesPort: needsPort,
@@ -75,7 +86,9 @@ export default plugin(
       maxCocoons: config.maxCocoons,
     })
     app.decorate('services', view).decorate('supervisor', supervisor).decorate('serviceTable', table)
+    app.decorate('exposure', exposure)
     await supervisor.load()
+    await exposure.relays.keepOnly((id) => isThere(view, id))
     await app.logs.sweep((id) => view.byId(id) !== null)
     view.onChange(app.metrics.serviceChanged)
     if (app.tracing !== null) view.onChange(app.tracing.serviceChanged)
@@ -84,6 +97,7 @@ export default plugin(
       await stop()
       await supervisor.close()
       await relays.close()
+      await exposure.close()
       await table.close()
     })
   },
@@ -96,6 +110,33 @@ async function openRelays({ config, table, log }: ServicesOptions): Promise<Rela
   const target = config.signalingUrl === null ? null : loopbackTarget(config.signalingUrl)
   await relays.restore(({ host, port }) => host === target?.host && port === target.port)
   return relays
+}
+
+interface ExposureParts {
+  readonly vault: Vault
+  readonly view: ServiceView
+  readonly drivers: ReadonlyMap<string, RunnerDriver>
+}
+
+/** Open before anything is adopted, too: containers of an earlier Hive still use what it gave them. */
+async function openExposure({ table, log }: ServicesOptions, parts: ExposureParts): Promise<Exposure> {
+  const { vault, view, drivers } = parts
+  const openVars = (row: ServiceRow) => openSecrets(vault, row).exposedVars ?? {}
+  const exposure = new Exposure({ documents: table, log, drivers, openVars })
+  view.onChange((row) => {
+    exposure.note(row)
+    if (row.record.state !== 'removed' || !row.record.uses) return
+    const { id } = row.record
+    exposure.relays
+      .keepOnly((consumer) => consumer !== id)
+      .catch((err: unknown) => log.warn({ err, id }, 'the relays of a removed cocoon are forgotten at the next start'))
+  })
+  await exposure.relays.restore()
+  return exposure
+}
+
+function isThere(view: ServiceView, id: string): boolean {
+  return view.byId(id) !== null && view.byId(id)?.record.state !== 'removed'
 }
 
 /** @returns the function that ends the passes and waits for those under way. */

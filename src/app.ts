@@ -21,6 +21,7 @@ import webhook from '../plugins/webhook.ts'
 import changeRoutes from '../routes/changes.ts'
 import documentRoutes from '../routes/documents.ts'
 import eventRoutes from '../routes/events.ts'
+import exposedRoutes from '../routes/exposed.ts'
 import healthRoutes from '../routes/health.ts'
 import kindRoutes from '../routes/kinds.ts'
 import lifeRoutes from '../routes/life.ts'
@@ -98,6 +99,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await control.register(changeRoutes)
     await control.register(lifeRoutes)
     await control.register(kindRoutes)
+    await control.register(exposedRoutes)
     await control.register(orphanRoutes)
     await control.register(logRoutes)
     await control.register(eventRoutes)

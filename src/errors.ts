@@ -38,6 +38,8 @@ const TABLE = {
   HIVE_VERSION: [505, 'This HTTP version is not supported'],
   HIVE_STORE_FULL: [507, 'The disk of the service table is full'],
   HIVE_LAUNCH_REFUSED: [424, 'The runner refused to launch the cocoon'],
+  HIVE_PROVIDER_MISSING: [424, 'What the cocoon uses is not there'],
+  HIVE_PROVIDER_SECRET: [424, 'The secret for what the cocoon uses is refused'],
   HIVE_LOOP: [508, 'The request came back to where it started'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
 

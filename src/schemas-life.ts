@@ -59,6 +59,7 @@ export const ActivityAnswer = Type.Object({
         Type.Literal('tunnel'),
         Type.Literal('cpu'),
         Type.Literal('touch'),
+        Type.Literal('used'),
       ]),
       time: time(),
     }),

@@ -1,5 +1,6 @@
 import { type Static, type TSchema, Type } from 'typebox'
 import type { KindSpec } from './kinds/kind.ts'
+import { Progress, Uses } from './schemas-record.ts'
 import { SERVICE_STATES, type ServiceRecord } from './services/record.ts'
 
 /** Shapes shared by routes. Everything that comes in is closed: unknown fields are refused, bodies are not coerced. */
@@ -140,15 +141,6 @@ const Exit = Type.Object({
   oom: Type.Boolean(),
 })
 
-const Progress = Type.Object({
-  phase: Type.Union([Type.Literal('pull'), Type.Literal('files')]),
-  message: Type.String(),
-  current_bytes: nullable(count()),
-  total_bytes: nullable(count()),
-  layers_done: nullable(count()),
-  layers_total: nullable(count()),
-})
-
 /** Registered once under its `$id`; routes refer to it. */
 export const ServiceSchema = Type.Object(
   {
@@ -196,6 +188,7 @@ export const ServiceSchema = Type.Object(
       start_ms: nullable(count()),
       ready_ms: nullable(count()),
     }),
+    uses: Uses,
     revision: count('Raised by every durable change; also the ETag.'),
   },
   { $id: 'Service' },

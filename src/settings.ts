@@ -62,6 +62,8 @@ export interface HiveConfig {
   /** Milliseconds after which ended services are removed; null = never (`HIVE_KEEP_ENDED` off). */
   readonly keepEndedMs: number | null
   readonly stopOnExit: boolean
+  /** How long a cocoon waits for what it uses before it is rejected. */
+  readonly usesTimeoutMs: number
   /** Where every event is posted to; null = nowhere. Never without the secret. */
   readonly webhookUrl: string | null
   readonly webhookSecret: Secret | null

@@ -143,3 +143,28 @@ export const orphan = {
   running: true,
   created_at: '2026-11-22T17:30:00.000Z',
 }
+
+const db = {
+  service: 'pg-1',
+  id: '8e4c2b6a-13d5-4f70-9a8b-0c1d2e3f4a5b',
+  kind: 'postgres',
+  state: 'running',
+}
+
+export const exposed = {
+  name: 'db',
+  kinds: ['postgres'],
+  secret: true,
+  vars: ['DATABASE_URL'],
+  providers: [{ ...db, healthy: true, address: { host: '127.0.0.1', port: 20_007 } }],
+  consumers: [
+    {
+      service: 'api-1',
+      id: '1f2e3d4c-5b6a-4978-8a9b-acbdcedfe0f1',
+      kind: 'api',
+      state: 'running',
+      provider: 'pg-1',
+      address: { host: '127.0.0.1', port: 20_007 },
+    },
+  ],
+}

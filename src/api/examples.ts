@@ -4,6 +4,7 @@ import {
   activity,
   again,
   docker,
+  exposed,
   failed,
   health,
   native,
@@ -41,6 +42,7 @@ export const OPERATION_EXAMPLES: Readonly<Record<string, OperationExamples>> = {
   restartService: { responses: { 200: running, 202: again } },
   listKinds: { responses: { 200: { kinds: [native, ubuntu] } } },
   getKind: { responses: { 200: native, 404: problem('HIVE_NOT_FOUND', 'GET /kinds lists the kinds there are') } },
+  listExposed: { responses: { 200: { exposed: [exposed] } } },
   getHealth: { responses: { 200: health } },
   getActivity: { responses: { 200: activity } },
   touchService: {

@@ -1,6 +1,7 @@
 import { COMMON_HELP, type Command, parseInvocation } from './command.ts'
 import { change } from './commands/change.ts'
 import { doctor } from './commands/doctor.ts'
+import { exposed } from './commands/exposed.ts'
 import { kinds } from './commands/kinds.ts'
 import { list } from './commands/list.ts'
 import { logs } from './commands/logs.ts'
@@ -18,6 +19,7 @@ const COMMANDS: readonly Command[] = [
   spawn,
   list,
   kinds,
+  exposed,
   show,
   logs,
   open,

@@ -1,10 +1,10 @@
 import type { HiveConfig } from '../settings.ts'
 import type { SettingSource } from './notes.ts'
-import { numberRange, offOrDuration, oneOf, onOff, wholeNumber } from './readers.ts'
+import { numberRange, offOrDuration, oneOf, onOff, shortDuration, wholeNumber } from './readers.ts'
 
 type Limits = Pick<
   HiveConfig,
-  'maxCocoons' | 'maxStarts' | 'portRange' | 'uidRange' | 'keepEndedMs' | 'stopOnExit' | 'logLevel'
+  'maxCocoons' | 'maxStarts' | 'portRange' | 'uidRange' | 'keepEndedMs' | 'stopOnExit' | 'usesTimeoutMs' | 'logLevel'
 >
 
 const logLevel = oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent')
@@ -22,6 +22,7 @@ export function readLimits(source: SettingSource): Limits {
     uidRange: source.read('HIVE_UID_RANGE', numberRange(1, 4_294_967_294, '200000-209999'), null),
     keepEndedMs: source.read('HIVE_KEEP_ENDED', offOrDuration, { ms: null }).ms,
     stopOnExit: source.read('HIVE_STOP_ON_EXIT', onOff, false),
+    usesTimeoutMs: source.read('HIVE_USES_TIMEOUT', shortDuration, 600_000),
     logLevel: source.read('HIVE_LOG_LEVEL', logLevel, 'info'),
   }
 }

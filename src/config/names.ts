@@ -8,14 +8,14 @@ const KNOWN = [
   ...['HIVE_COCOON_DOMAIN', 'HIVE_PROXY_PORT', 'HIVE_PROXY_AUTH', 'HIVE_MAX_COCOONS', 'HIVE_MAX_STARTS'],
   ...['HIVE_PORT_RANGE', 'HIVE_UID_RANGE', 'HIVE_ALLOW_HOST_PATHS', 'HIVE_REGISTRY_AUTH_FILE', 'HIVE_KEEP_ENDED'],
   ...['HIVE_STOP_ON_EXIT', 'HIVE_LOG_LEVEL', 'HIVE_URL', 'HIVE_SIGNALING_PROTOCOL'],
-  ...['HIVE_WEBHOOK_URL', 'HIVE_WEBHOOK_SECRET'],
+  ...['HIVE_WEBHOOK_URL', 'HIVE_WEBHOOK_SECRET', 'HIVE_USES_TIMEOUT'],
 ]
 const ALLOW = 'HIVE_ALLOW_'
 const ALLOW_NAMES = ALLOWABLE.map((what) => ALLOW + what.toUpperCase())
 /** What no kind can ask for in the first place, so that allowing it changes nothing. */
 const NEVER_PASSED = ['privileged', 'devices', 'engine_socket', 'network_host', 'pid_host', 'ipc_host', 'uts_host']
 /** Set by Hive for its cocoons, or by its tests: not settings, and no reason to warn. */
-const NOT_SETTINGS = /^HIVE_(?:URL_PREFIX$|TEST_)/
+const NOT_SETTINGS = /^HIVE_(?:URL_PREFIX$|TEST_|USES_.+_(?:URL|HOST|PORT)$)/
 
 /** True for `HIVE_ALLOW_<WHAT>` of something that a kind can ask for. */
 export function isAllowName(name: string): boolean {

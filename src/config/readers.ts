@@ -95,6 +95,15 @@ export const offOrDuration: SettingReader<{ readonly ms: number | null }> = (tex
   )
 }
 
+const DAY_MS = 86_400_000
+
+/** A duration in milliseconds, from a second to a day. */
+export const shortDuration: SettingReader<number> = (text, name, notes) => {
+  const ms = parseDurationMs(text) ?? Number.NaN
+  if (ms >= 1000 && ms <= DAY_MS) return ms
+  return wrongSetting(name, 'is not such a duration', 'a duration from 1s to 24h such as 10m', notes)
+}
+
 /** A secret of printable ASCII without blanks, as an HTTP header can carry it. */
 export function secret(leastCharacters: number): SettingReader<Secret> {
   return (text, name, notes) => {

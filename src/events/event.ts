@@ -1,7 +1,18 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { NewEventRow } from '../services/event-rows.ts'
-import type { ServiceProgress, ServiceRow } from '../services/record.ts'
+import type { ServiceProgress, ServiceRecord, ServiceRow } from '../services/record.ts'
 
-export const EVENT_TYPES = ['state', 'intent', 'health', 'pull', 'restart', 'exit', 'config', 'signaling'] as const
+export const EVENT_TYPES = [
+  'state',
+  'intent',
+  'health',
+  'pull',
+  'restart',
+  'exit',
+  'uses',
+  'config',
+  'signaling',
+] as const
 export type EventType = (typeof EVENT_TYPES)[number]
 
 /** Something that happened, as it goes over the wire; `seq` grows and is never used twice. */
@@ -35,7 +46,12 @@ export function eventsOfChange(previous: ServiceRow | null, row: ServiceRow, at:
   if (now.exit !== null && (isOther || before.exit === null)) found.push(['exit', { ...now.exit }])
   if (now.next_attempt_at !== null && before?.next_attempt_at !== now.next_attempt_at)
     found.push(['restart', { next_attempt_at: now.next_attempt_at, attempt: now.attempt + 1 }])
+  if (hasOtherUses(before, now)) found.push(['uses', { uses: now.uses }])
   return found.map(([type, data]) => encodeEvent(type, { row, data, at }))
+}
+
+function hasOtherUses(before: ServiceRecord | null, now: ServiceRecord): boolean {
+  return now.uses !== undefined && !isDeepStrictEqual(now.uses, before?.uses)
 }
 
 export function pullEvent(row: ServiceRow, progress: ServiceProgress, at: string): NewEventRow {

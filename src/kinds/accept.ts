@@ -5,7 +5,7 @@ import { quoted } from './report.ts'
 /** Names that load code into a program or move it elsewhere, and the names that Hive itself sets. `*` = any ending. */
 const NEVER = [
   ...['LD_*', 'DYLD_*', 'NODE_*', 'PYTHON*', 'PERL*', 'RUBY*', 'JAVA_*', 'GIT_*', 'BASH_ENV', 'ENV', 'PATH', 'HOME'],
-  ...['COCOON_*', 'SIGNALING_SERVER_URL', 'PORT', 'PORT_*', 'HIVE_URL_PREFIX'],
+  ...['COCOON_*', 'SIGNALING_SERVER_URL', 'PORT', 'PORT_*', 'HIVE_URL_PREFIX', 'HIVE_USES_*'],
 ]
 const ENVIRONMENT_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,254}$/
 

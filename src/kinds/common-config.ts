@@ -1,5 +1,6 @@
 import { acceptEnvironment } from './accept.ts'
 import { environment } from './environment.ts'
+import { expose, uses } from './exposure.ts'
 import {
   flag,
   listOf,
@@ -13,7 +14,7 @@ import {
 } from './fields.ts'
 import { healthChecks } from './health-check.ts'
 import type { Resources, ScriptConfig } from './kind.ts'
-import { laterFields, refusedForNow } from './later.ts'
+import { refusedForNow } from './later.ts'
 import { duration, size } from './quantities.ts'
 import type { Report } from './report.ts'
 import { DEFAULT_RESTART, restartPolicy } from './restart-policy.ts'
@@ -94,7 +95,8 @@ export const commonFields = {
   wake: flag,
   allow_origins: listOf(origin, 'origins'),
   strip_prefix: flag,
-  ...laterFields,
+  expose,
+  uses,
 } satisfies Readers
 
 type ScriptsOwn = 'runner' | 'command' | 'args' | 'workingDir' | 'portNames' | 'resources' | 'sandbox' | 'sha256'
@@ -116,6 +118,8 @@ export function commonConfig(read: Read<typeof commonFields>): CommonConfig {
     wake: read.wake ?? false,
     allowOrigins: read.allow_origins ?? [],
     stripPrefix: read.strip_prefix ?? true,
+    expose: read.expose ?? null,
+    uses: read.uses ?? [],
   }
 }
 

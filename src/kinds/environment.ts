@@ -16,31 +16,39 @@ const INJECTED = new Set([
 
 /** True for a variable that Hive sets by itself; its value wins over any other. */
 export function isInjected(name: string): boolean {
-  return INJECTED.has(name) || name.startsWith('PORT_')
+  return INJECTED.has(name) || name.startsWith('PORT_') || name.startsWith('HIVE_USES_')
 }
 
-/** `environment`: names to values. The values may be secret: no problem and no warning repeats one. */
-export const environment: Reader<Readonly<Record<string, string>>> = (value, field, report) => {
-  if (!isObject(value)) return wrongType(value, 'an object such as {"NAME":"value"}', field, report)
-  const names = Object.keys(value)
-  if (names.length > MAX_ITEMS) {
-    report.problem(field, `has ${names.length} names`, `at most ${MAX_ITEMS}`)
-    return undefined
+/** Names to values. The values may be secret: no problem and no warning repeats one. */
+export function variables(template: Reader<string>): Reader<Readonly<Record<string, string>>> {
+  return (value, field, report) => {
+    if (!isObject(value)) return wrongType(value, 'an object such as {"NAME":"value"}', field, report)
+    const names = Object.keys(value)
+    if (names.length > MAX_ITEMS) {
+      report.problem(field, `has ${names.length} names`, `at most ${MAX_ITEMS}`)
+      return undefined
+    }
+    const read = names.flatMap((name) => {
+      if (!isVariable(name, field, report)) return []
+      const text = template(value[name], `${field}.${name}`, report)
+      return text === undefined ? [] : [[name, text] as const]
+    })
+    return Object.fromEntries(read)
   }
-  const read = names.flatMap((name) => variable(name, value[name], field, report))
-  return Object.fromEntries(read)
 }
 
-function variable(name: string, value: unknown, field: string, report: Report): [string, string][] {
+/** `environment`. */
+export const environment = variables(secretTemplate)
+
+function isVariable(name: string, field: string, report: Report): boolean {
   if (!isEnvironmentName(name)) {
     report.problem(
       field,
       `${quoted(name)} is not a name of an environment variable`,
       'letters, digits and _, no digit first',
     )
-    return []
+    return false
   }
   if (isInjected(name)) report.warning(`${field}.${name}`, "Hive sets this variable itself, and Hive's value wins")
-  const read = secretTemplate(value, `${field}.${name}`, report)
-  return read === undefined ? [] : [[name, read]]
+  return true
 }

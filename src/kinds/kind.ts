@@ -1,3 +1,5 @@
+import type { Secret } from '../secret.ts'
+
 /** The recipe of a cocoon: what COCOON_KINDS says, parsed. Types only, shared by kinds, runners and services. */
 
 export const RUNNER_TYPES = ['docker', 'podman', 'script'] as const
@@ -49,6 +51,23 @@ export interface RestartPolicy {
   readonly backoffMaxMs: number
 }
 
+/** What a cocoon gives to others, and under which name. */
+export interface ExposeSpec {
+  readonly name: string
+  /** Whoever uses it must give the same; null = whoever uses it gives none. */
+  readonly secret: Secret | null
+  /** Variables for those who use it: templates with `{host}` and `{port}` of its address, and the usual placeholders. */
+  readonly vars: Readonly<Record<string, string>>
+}
+
+/** What a cocoon needs of another one before it can start. */
+export interface UseSpec {
+  readonly name: string
+  readonly secret: Secret | null
+  /** Stands for the name in `HIVE_USES_<NAME>_URL`; null = the name itself. */
+  readonly as: string | null
+}
+
 interface CommonConfig {
   readonly environment: Readonly<Record<string, string>>
   /** Globs (`*`) of names that a spawn request may set. */
@@ -71,6 +90,8 @@ interface CommonConfig {
   readonly wake: boolean
   readonly allowOrigins: readonly string[]
   readonly stripPrefix: boolean
+  readonly expose: ExposeSpec | null
+  readonly uses: readonly UseSpec[]
 }
 
 export interface PortSpec {

@@ -1,6 +1,7 @@
 import { deepFreeze } from './deep-freeze.ts'
 import { DEFAULT_KINDS } from './defaults.ts'
-import { isKindId, readJsonEntry, readKind } from './entry.ts'
+import { isKindId, type RawKind, readJsonEntry, readKind } from './entry.ts'
+import { checkExposure, type ReadEntry } from './exposure-checks.ts'
 import { isObject } from './fields.ts'
 import { findJsonFault } from './json-fault.ts'
 import type { KindPolicy, KindProblem, KindSpec } from './kind.ts'
@@ -54,25 +55,42 @@ function readJson(text: string, policy: KindPolicy, findings: Findings): readonl
 
 function readArray(values: readonly unknown[], policy: KindPolicy, findings: Findings): readonly KindSpec[] {
   const seen = new Map<string, number>()
-  return values.flatMap((value, index) => {
+  const read = values.flatMap((value, index) => {
     const id = isObject(value) && isKindId(value['id']) ? value['id'] : null
     const report = reportOn(findings, index + 1, id)
     noteId(id, index + 1, seen, report)
-    const raw = readJsonEntry(value, report)
-    return raw === null ? [] : (readKind(raw, policy, report) ?? [])
+    return readEntry(readJsonEntry(value, report), { entry: index + 1, policy, report })
   })
+  return together(read, findings)
+}
+
+interface Place {
+  readonly entry: number
+  readonly policy: KindPolicy
+  readonly report: Report
+}
+
+function readEntry(raw: RawKind | null, { entry, policy, report }: Place): readonly ReadEntry[] {
+  const kind = raw === null ? null : readKind(raw, policy, report)
+  return kind === null ? [] : [{ entry, kind, report }]
+}
+
+/** What can only be told when all entries are read. */
+function together(read: readonly ReadEntry[], findings: Findings): readonly KindSpec[] {
+  checkExposure(read, findings.problems.length === 0)
+  return read.filter(({ report }) => report.problemCount() === 0).map(({ kind }) => kind)
 }
 
 function readList(text: string, policy: KindPolicy, findings: Findings): readonly KindSpec[] {
   const positionOf = positionsIn(text)
   const seen = new Map<string, number>()
-  return splitEntries(text).flatMap((entry, index) => {
+  const read = splitEntries(text).flatMap((entry, index) => {
     const id = idOf(entry)
     const report = reportOn(findings, index + 1, id)
     noteId(id, index + 1, seen, report)
-    const raw = readListEntry(entry, positionOf, report)
-    return raw === null ? [] : (readKind(raw, policy, report) ?? [])
+    return readEntry(readListEntry(entry, positionOf, report), { entry: index + 1, policy, report })
   })
+  return together(read, findings)
 }
 
 /** Ids are compared without case, because they become parts of names where case does not count. */

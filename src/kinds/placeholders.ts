@@ -50,13 +50,22 @@ export const template: Reader<string> = (value, field, report) => {
   return unknown.size === 0 ? read : undefined
 }
 
-/** As {@link template}, for values that may be secret: the problem does not repeat what stands in the braces. */
-export const secretTemplate: Reader<string> = (value, field, report) => {
-  const read = text(value, field, report)
-  if (read === undefined || placeholdersIn(read).every(isPlaceholder)) return read
-  report.problem(field, 'holds a placeholder that is not known', KNOWN)
-  return undefined
+/**
+ * As {@link template}, for values that may be secret: the problem does not repeat what stands in the braces.
+ * @param more  Names that are filled in here beside the usual ones.
+ */
+export function secretTemplateWith(...more: readonly string[]): Reader<string> {
+  const known = sayKnown([...PLACEHOLDERS, ...more])
+  return (value, field, report) => {
+    const read = text(value, field, report)
+    if (read === undefined || placeholdersIn(read).every((name) => isPlaceholder(name) || more.includes(name)))
+      return read
+    report.problem(field, 'holds a placeholder that is not known', known)
+    return undefined
+  }
 }
+
+export const secretTemplate = secretTemplateWith()
 
 /** A string in which nothing is filled in. A known placeholder there would be a mistake, so it is a problem. */
 export const literalText: Reader<string> = (value, field, report) => {
@@ -67,7 +76,11 @@ export const literalText: Reader<string> = (value, field, report) => {
   return undefined
 }
 
-const KNOWN = `${PLACEHOLDERS.map((name) => `{${name}}`).join(', ')}; write {{ and }} for braces of your own`
+const KNOWN = sayKnown(PLACEHOLDERS)
+
+function sayKnown(names: readonly string[]): string {
+  return `${names.map((name) => `{${name}}`).join(', ')}; write {{ and }} for braces of your own`
+}
 
 function unquoted(name: string): string {
   return quoted(name).slice(1, -1)

@@ -6,11 +6,14 @@ export interface RelayTarget {
   readonly port: number
 }
 
+/** Where a connection leads, asked for each; null = nowhere now. */
+export type Dial = () => RelayTarget | null
+
 export interface RelayOptions {
   readonly listen: { readonly host: string; readonly port: number }
-  readonly target: RelayTarget
+  readonly target: RelayTarget | Dial
   /** Whether a connection may pass; asked before a byte of it is read. */
-  readonly accepts: (socket: Socket) => boolean
+  readonly accepts: (socket: Socket) => boolean | Promise<boolean>
 }
 
 export interface Relay {
@@ -23,20 +26,31 @@ const KEEPALIVE_MS = 30_000
 const MOST_CONNECTIONS = 10_000
 
 /**
- * Passes TCP connections on to one target, byte by byte in both directions with backpressure.
+ * Passes TCP connections on to a target, byte by byte in both directions with backpressure.
  * @throws the listener's error, such as EADDRINUSE or EADDRNOTAVAIL.
  */
 export async function openRelay({ listen, target, accepts }: RelayOptions): Promise<Relay> {
   const open = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => socket.destroy())
-    if (accepts(socket)) pass(socket, target, open)
-    else socket.destroy()
+    open.add(socket)
+    socket.on('close', () => open.delete(socket))
+    admit(socket, { target, accepts, open }).catch(() => socket.destroy())
   })
   server.maxConnections = MOST_CONNECTIONS
   server.listen(listen)
   await once(server, 'listening')
   return { port: (server.address() as AddressInfo).port, close: () => close(server, open) }
+}
+
+async function admit(
+  socket: Socket,
+  { target, accepts, open }: Pick<RelayOptions, 'target' | 'accepts'> & { readonly open: Set<Socket> },
+): Promise<void> {
+  const isAccepted = await accepts(socket)
+  const to = typeof target === 'function' ? target() : target
+  if (isAccepted && to && !socket.destroyed) pass(socket, to, open)
+  else socket.destroy()
 }
 
 function pass(from: Socket, target: RelayTarget, open: Set<Socket>): void {

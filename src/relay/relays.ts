@@ -1,13 +1,9 @@
-import { BlockList, isIP, type Socket } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import type { Logger } from 'pino'
-import type { HostAccess } from '../runners/driver.ts'
 import type { DocumentStore } from '../services/table.ts'
-import { openRelay, type Relay, type RelayTarget } from './relay.ts'
+import { isPortTaken, listenNear, type Way } from './near.ts'
+import type { Relay, RelayTarget } from './relay.ts'
 
 const COLLECTION = 'relays'
-
-type Way = Extract<HostAccess, { type: 'gateway' | 'alias' }>
 
 interface Entry {
   readonly way: Way
@@ -66,10 +62,10 @@ export class Relays {
   }
 
   async #start(key: string, { way, target, port }: Entry): Promise<Relay> {
-    const relay = await listenNear(way, target, port).catch((error: unknown) => {
-      if (port === 0 || codeOf(error) !== 'EADDRINUSE') throw error
+    const relay = await listenNear(way, { target, port }).catch((error: unknown) => {
+      if (port === 0 || !isPortTaken(error)) throw error
       this.#log.warn({ port }, 'the port of a relay was taken: containers made before have its old address')
-      return listenNear(way, target, 0)
+      return listenNear(way, { target, port: 0 })
     })
     const entry: Entry = { way, target, port: relay.port }
     await this.#documents.putDocument(COLLECTION, key, entry).catch(async (error: unknown) => {
@@ -79,40 +75,4 @@ export class Relays {
     this.#log.info({ way, target, port: relay.port }, 'relay open')
     return relay
   }
-}
-
-/** On the gateway address itself; Podman makes its bridge only with its first container, until then on all. */
-async function listenNear(way: Way, target: RelayTarget, port: number): Promise<Relay> {
-  const accepts = guard(way)
-  const everywhere = { listen: { host: '0.0.0.0', port }, target, accepts }
-  if (way.type === 'alias') return openRelay(everywhere)
-  try {
-    return await openRelay({ ...everywhere, listen: { host: way.address, port } })
-  } catch (error) {
-    if (codeOf(error) !== 'EADDRNOTAVAIL') throw error
-    return openRelay(everywhere)
-  }
-}
-
-/**
- * Who may use a relay: the engine's own subnets at the gateway address, or, where a user-mode network stack dials on
- * the containers' behalf, this machine at one of its own addresses. Nobody from the network outside.
- */
-function guard(way: Way): (socket: Socket) => boolean {
-  if (way.type === 'alias') return ({ remoteAddress, localAddress }) => isOwn(remoteAddress) && isOwn(localAddress)
-  const subnets = new BlockList()
-  for (const subnet of way.subnets) {
-    const [network = '', bits = ''] = subnet.split('/')
-    if (isIP(network) === 4) subnets.addSubnet(network, Number(bits), 'ipv4')
-  }
-  return ({ remoteAddress = '', localAddress }) => localAddress === way.address && subnets.check(remoteAddress, 'ipv4')
-}
-
-function isOwn(address: string | undefined): boolean {
-  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  return own.some((each) => !each.internal && each.address === address)
-}
-
-function codeOf(error: unknown): unknown {
-  return (error as NodeJS.ErrnoException).code
 }

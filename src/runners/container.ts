@@ -1,10 +1,9 @@
-import type { IncomingMessage } from 'node:http'
-import Docker from 'dockerode'
 import type { ContainerConfig } from '../kinds/kind.ts'
 import { Circuit } from './container/circuit.ts'
+import { dialer } from './container/dial.ts'
 import { answered, removeAll, stopContainer, waitForExit } from './container/end.ts'
 import { type Engine, TIMEOUTS, type Timeouts } from './container/engine.ts'
-import { type EngineAddress, parseEngineAddress } from './container/engine-address.ts'
+import { parseEngineAddress } from './container/engine-address.ts'
 import { EngineAgent } from './container/engine-agent.ts'
 import { type Candidate, EnginePool } from './container/engine-pool.ts'
 import { ContainerExec } from './container/exec.ts'
@@ -19,7 +18,7 @@ import { readContainerLogs } from './container/logs.ts'
 import { ownedObject, statusOf } from './container/observe.ts'
 import { pausedAmong } from './container/paused.ts'
 import type { RunCredentialHelper } from './container/registry-auth.ts'
-import { type Dial, EngineRefusal } from './container/request.ts'
+import { EngineRefusal } from './container/request.ts'
 import {
   type CpuCapable,
   type ExecCapable,
@@ -184,6 +183,11 @@ class ContainerDriver implements AllCapable, PauseSeeing {
     return hostAccess(await this.#engineFor({ handle }, signal), signal)
   }
 
+  async addresses(handle: RunnerHandle, signal: AbortSignal) {
+    const { engine, containerId } = readHandle(handle)
+    return (await (await this.#pool.withId(engine, signal)).inspect(containerId, signal))?.addresses ?? []
+  }
+
   async *logs(handle: RunnerHandle, query: OutputQuery, signal: AbortSignal) {
     const { engine: id, containerId } = readHandle(handle)
     yield* readContainerLogs(await this.#pool.withId(id, signal), containerId, query, signal)
@@ -217,37 +221,4 @@ function openLine(text: string): Candidate & { readonly agent: EngineAgent } {
   const agent = new EngineAgent()
   const line = { address: address.text, dial: dialer(address, agent), circuit: new Circuit() }
   return { address, line, agent }
-}
-
-/** Every status is an answer: what it means is decided where the call is made. */
-const ANY_STATUS = new Proxy({}, { get: () => true })
-
-/**
- * Requests through dockerode's client, as streams. Its ready-made calls are not used: create puts the whole body, with
- * the environment's secrets, into the URL as well; an answer that breaks off never settles; none has a size limit.
- */
-function dialer(address: EngineAddress, agent: EngineAgent): Dial {
-  // All keys are given, since the client fills in missing ones from DOCKER_HOST and its like.
-  const where =
-    'socketPath' in address
-      ? { socketPath: address.socketPath, host: undefined, port: undefined }
-      : { socketPath: undefined, host: address.host, port: address.port }
-  const unset = { ca: undefined, cert: undefined, key: undefined, timeout: undefined, username: undefined }
-  const settings: object = { ...where, ...unset, protocol: 'http', agent }
-  const { modem } = new Docker(settings)
-  return ({ method, path, query, body, registryAuth }, signal) =>
-    new Promise<IncomingMessage>((resolve, reject) => {
-      const call = {
-        method,
-        path: query === undefined ? path : `${path}?`,
-        options: { _query: query ?? {}, _body: body ?? {} },
-        ...(registryAuth ? { authconfig: registryAuth } : {}),
-        abortSignal: signal,
-        isStream: true,
-        statusCodes: ANY_STATUS,
-      }
-      modem.dial(call as never, (error: Error | null, answer: unknown) =>
-        error === null || error === undefined ? resolve(answer as IncomingMessage) : reject(error),
-      )
-    })
 }

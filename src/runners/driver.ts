@@ -135,6 +135,8 @@ export type HostAccess =
 export interface HostReachable {
   /** @param handle  of a cocoon that is there already; null = one to come. @throws RunnerUnreachable */
   hostAccess(handle: RunnerHandle | null, signal: AbortSignal): Promise<HostAccess>
+  /** Where a cocoon dials from, as a gateway address sees it; empty while it has no network. @throws RunnerUnreachable */
+  addresses(handle: RunnerHandle, signal: AbortSignal): Promise<readonly string[]>
 }
 
 export function reachesHost(driver: RunnerDriver): driver is RunnerDriver & HostReachable {

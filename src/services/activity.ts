@@ -1,8 +1,8 @@
 import type { ActivitySink } from '../proxy/target.ts'
 import type { ServiceRow } from './record.ts'
 
-/** What kept a cocoon alive: its start, proxied data, work of its own, or somebody who asked for it. */
-export type ActivityCause = 'start' | 'request' | 'tunnel' | 'cpu' | 'touch'
+/** What kept a cocoon alive: its start, proxied data, work of its own, somebody who asked for it, or another that uses it. */
+export type ActivityCause = 'start' | 'request' | 'tunnel' | 'cpu' | 'touch' | 'used'
 
 export interface LastActivity {
   readonly cause: ActivityCause

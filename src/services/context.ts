@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Exposure } from '../exposure/exposure.ts'
 import type { RunnerConfig, RunnerType } from '../kinds/kind.ts'
 import type { PrepareProgress, RunnerDriver, RunnerHandle } from '../runners/driver.ts'
 import type { Fact } from './fact.ts'
@@ -38,6 +39,12 @@ export interface SupervisorParts {
     handle: RunnerHandle | null,
     signal: AbortSignal,
   ) => Promise<string | null>
+  /** Who provides what to whom; absent = nobody does. */
+  readonly exposure?: Exposure
+  /** How long a cocoon waits for what it uses; absent = 10 minutes. */
+  readonly usesTimeoutMs?: number
+  /** Asks for an idle-stopped service to be started again, because another one waits for it. */
+  readonly wakeService?: (id: string) => Promise<void>
   /** Which boot of the host this is; null = it cannot be told. */
   readonly bootId: string | null
   /** Fills `{kind} {service_name} {request_id} {port}` into everything of a config that may hold them. */

@@ -1,3 +1,4 @@
+import type { UsesEnvironment } from '../exposure/environment.ts'
 import type { PortLease } from './record.ts'
 import type { ServiceSecrets } from './vault.ts'
 
@@ -11,12 +12,17 @@ export interface EnvironmentInput {
   readonly leases: readonly PortLease[]
   readonly script: boolean
   readonly signalingUrl: string | null
+  readonly uses: UsesEnvironment
 }
 
-/** What a cocoon finds in its environment: the kind's own, then the request's, then Hive's, which always win (design 4). */
+/**
+ * What a cocoon finds in its environment: what its providers share, then the kind's own, then the request's, then Hive's,
+ * which always win (design 4).
+ */
 export function cocoonEnvironment(input: EnvironmentInput): Readonly<Record<string, string>> {
   const { secrets, leases } = input
   const env: Record<string, string> = {
+    ...input.uses.vars,
     ...input.kindEnvironment,
     ...secrets.requestEnvironment,
     COCOON_SECRET: secrets.cocoonSecret,
@@ -24,6 +30,7 @@ export function cocoonEnvironment(input: EnvironmentInput): Readonly<Record<stri
     COCOON_NAME: input.name,
     COCOON_REQUEST_ID: input.requestId,
     HIVE_URL_PREFIX: `/cocoons/${input.name}`,
+    ...input.uses.own,
   }
   if (input.signalingUrl !== null) env['SIGNALING_SERVER_URL'] = input.signalingUrl
   if (secrets.setupToken !== null) env['COCOON_SETUP_TOKEN'] = secrets.setupToken

@@ -1,5 +1,5 @@
 import type { Endpoint, ExitStatus, RunnerHandle } from '../runners/driver.ts'
-import type { Health, PortLease, ServiceError } from './record.ts'
+import type { Health, PortLease, ServiceError, ServiceUse } from './record.ts'
 
 /** What can be seen of one attempt. Reported by actions to `supervisor.observe`; what follows from it is decided in one place. */
 export type Fact =
@@ -26,6 +26,8 @@ export type Fact =
       readonly leases?: readonly PortLease[]
       readonly boot: string | null
     }
+  /** Where it has what it uses from, from now on. */
+  | { readonly type: 'uses'; readonly uses: readonly ServiceUse[] }
   | { readonly type: 'ready' }
   /** What its checks say of it. */
   | { readonly type: 'health'; readonly health: Health }

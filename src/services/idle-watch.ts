@@ -25,6 +25,7 @@ export async function idleOver(context: ActionContext, handle: RunnerHandle, sig
     const leftMs = view.activity.leftMs(context.row(), clock.now().getTime())
     await delay(Math.max(LEAST_PAUSE_MS, Math.min(leftMs ?? mostMs, mostMs)), undefined, { signal })
     if (await isComputing()) view.activity.note(record.id, 'cpu')
+    if (context.parts.exposure?.isUsed(record.id)) view.activity.note(record.id, 'used')
     // Nothing is awaited from the look at the clock to the closed route.
     const left = view.activity.leftMs(context.row(), clock.now().getTime())
     if (left === null || left > 0) continue

@@ -26,6 +26,7 @@ export function launchSpec(parts: SupervisorParts, row: ServiceRow, leases: read
     leases,
     script: config.runner === 'script',
     signalingUrl: parts.signalingUrl,
+    uses: parts.exposure?.environment(row) ?? { vars: {}, own: {} },
   })
   const { handle, intent, configHmac } = row
   return {
@@ -61,5 +62,6 @@ export function portWishes(config: RunnerConfig, exposed: readonly number[]): re
 /** True if a declared port must accept before the cocoon is `running`; an image's EXPOSE alone is no such promise. */
 export function isGated(parts: SupervisorParts, config: RunnerConfig): boolean {
   const named = config.runner === 'script' ? config.portNames.length > 0 : config.ports.length > 0
-  return config.port !== null || named || parts.usesPort(config)
+  // What it exposes is awaited by others: they must not come before it listens.
+  return config.port !== null || named || config.expose != null || parts.usesPort(config)
 }

@@ -1,5 +1,6 @@
 import { isHiveError } from '../errors.ts'
 import { type Launched, LaunchRefused } from '../runners/driver.ts'
+import { awaitProviders } from './await-providers.ts'
 import type { ActionContext } from './context.ts'
 import { leaseFree } from './free-ports.ts'
 import { launchSpec } from './launch-spec.ts'
@@ -13,6 +14,8 @@ import { persist } from './trouble.ts'
 export async function launch(context: ActionContext, signal: AbortSignal): Promise<void> {
   const { attempt } = context.row().record
   await orReject(context, signal, async () => {
+    // What it uses may be gone since it was found: Hive may have been away in between.
+    if (context.parts.exposure?.isBound(context.row()) === false) await awaitProviders(context, signal)
     const { launched, startMs, leases } = await startSomewhere(context, signal)
     const { handle, endpoint, pid, containerId, startedAt, createMs } = launched
     const facts = { handle, endpoint, pid, containerId, startedAt, createMs, startMs, leases }

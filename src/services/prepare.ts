@@ -1,14 +1,12 @@
 import { isHiveError } from '../errors.ts'
 import { LaunchRefused, type Prepared, RunnerUnreachable } from '../runners/driver.ts'
+import { awaitProviders } from './await-providers.ts'
 import type { ActionContext } from './context.ts'
 import { leaseFree } from './free-ports.ts'
 import { isGated, launchSpec, portWishes } from './launch-spec.ts'
 import type { PortLease, ServiceError } from './record.ts'
 import { partsForLaunch } from './signaling-url.ts'
-import { persist } from './trouble.ts'
-
-/** How long a launch waits for a runner that does not answer (design 5: no engine for 10 min = rejected). */
-export const RUNNER_PATIENCE_MS = 600_000
+import { persist, RUNNER_PATIENCE_MS } from './trouble.ts'
 
 /** Pull or directories, then ports: all that must be durable before the launch. */
 export async function prepare(context: ActionContext, signal: AbortSignal): Promise<void> {
@@ -20,6 +18,7 @@ export async function prepare(context: ActionContext, signal: AbortSignal): Prom
     const early = context.row().config.runner === 'script' ? await leasesFor(context, []) : null
     const prepared = await prepareDriver(context, early ?? context.row().leases, signal)
     const leases = early ?? (await leasesFor(context, prepared.exposed))
+    await awaitProviders(context, signal)
     const gated = isGated(context.parts, context.row().config)
     const { pullMs } = prepared
     await context.observe(attempt, { type: 'starting', leases, gated, pullMs, queuedMs: Math.max(0, queuedMs) })
@@ -64,7 +63,10 @@ async function leasesFor(context: ActionContext, exposed: readonly number[]): Pr
   return leaseFree(context.parts.ports, record.id, wishes)
 }
 
-const FINAL = ['HIVE_LAUNCH_REFUSED', 'HIVE_SECRETS_LOST', 'HIVE_PORT_TAKEN', 'HIVE_CAPACITY'] as const
+const FINAL = [
+  ...(['HIVE_LAUNCH_REFUSED', 'HIVE_SECRETS_LOST', 'HIVE_PORT_TAKEN', 'HIVE_CAPACITY'] as const),
+  ...(['HIVE_PROVIDER_MISSING', 'HIVE_PROVIDER_SECRET'] as const),
+]
 
 function refusalOf(error: unknown): ServiceError | null {
   if (error instanceof LaunchRefused) return { code: 'HIVE_LAUNCH_REFUSED', detail: error.message }

@@ -47,7 +47,7 @@ export function isActive(state: ServiceState): boolean {
 
 export type Desired = 'running' | 'stopped' | 'removed'
 export type Health = 'none' | 'starting' | 'passing' | 'failing'
-export type IntentBy = 'api' | 'signaling' | 'idle' | 'ttl' | 'wake' | 'restart' | 'shutdown'
+export type IntentBy = 'api' | 'signaling' | 'idle' | 'ttl' | 'wake' | 'restart' | 'shutdown' | 'uses'
 export type ExitReason =
   | 'exited'
   | 'signal'
@@ -80,6 +80,17 @@ export interface ServicePort {
   readonly host: string
   readonly host_port: number
   readonly protocol: 'tcp'
+}
+
+/** One exposed name that a cocoon uses, and where it has it from; null = it has it from nowhere yet. */
+export interface ServiceUse {
+  readonly name: string
+  /** The service that exposes it. */
+  readonly service: string | null
+  readonly service_id: string | null
+  /** Where the cocoon itself reaches it. */
+  readonly host: string | null
+  readonly port: number | null
 }
 
 /** Milliseconds spent per phase of the current attempt; null = not reached or not needed. */
@@ -134,6 +145,8 @@ export interface ServiceRecord {
   readonly next_attempt_at: string | null
   readonly progress: ServiceProgress | null
   readonly timings: Timings
+  /** Only if its kind uses something. */
+  readonly uses?: readonly ServiceUse[]
   readonly revision: number
 }
 
@@ -164,6 +177,13 @@ export interface RestartCount {
   readonly forgiven: number
 }
 
+/** Proofs of the secrets of `expose` and `uses`: HMACs, so that they can be compared and not read. null = no secret. */
+export interface SharedProofs {
+  readonly expose: string | null
+  /** By used name. */
+  readonly uses: Readonly<Record<string, string | null>>
+}
+
 /** What Hive alone knows of a service. Everything but `sealed` is plain JSON without secrets. */
 export interface ServiceRow {
   readonly record: ServiceRecord
@@ -182,7 +202,7 @@ export interface ServiceRow {
   readonly leases: readonly PortLease[]
   /** How often the current attempt was moved to other ports. */
   readonly portMoves: number
-  /** The resolved config it was born with, environment values taken out (they are in `sealed`). */
+  /** The resolved config it was born with, environment values, shared variables and secrets taken out (see `sealed`). */
   readonly config: RunnerConfig
   /** True if a declared port must accept before `running`; false = started is running. */
   readonly gated: boolean
@@ -194,6 +214,8 @@ export interface ServiceRow {
   readonly boot: string | null
   /** Until when somebody has asked that it be not stopped as idle; null = nobody. */
   readonly leaseUntil: string | null
-  /** AES-256-GCM of `{environment, setup_token, cocoon_secret}`; null once removed. */
+  /** Absent = it neither exposes nor uses anything. */
+  readonly proofs?: SharedProofs
+  /** AES-256-GCM of `{environment, vars, setup_token, cocoon_secret}`; null once removed. */
   readonly sealed: Uint8Array | null
 }

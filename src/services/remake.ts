@@ -4,6 +4,7 @@ import { endAttempt } from './attempt.ts'
 import { fqnOf } from './names.ts'
 import type { PortLease, ServiceRecord, ServiceRow } from './record.ts'
 import { NO_RESTARTS } from './restart.ts'
+import { withoutSecrets } from './spawn.ts'
 
 /** What is known of a service whose row is lost: what its runner still holds of it. */
 export interface Remains {
@@ -52,8 +53,7 @@ export function remakeRow(remains: Remains, now: string): ServiceRow {
 /** What could not be launched again must be neither restarted nor put to sleep. */
 function neverLaunched(config: RunnerConfig): RunnerConfig {
   return {
-    ...config,
-    environment: {},
+    ...withoutSecrets(config),
     restart: { ...config.restart, policy: 'never' },
     idleTimeoutMs: null,
     wake: false,

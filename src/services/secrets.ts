@@ -24,7 +24,8 @@ export function sayLostSecrets(vault: Vault, rows: readonly ServiceRow[], log: L
   )
 }
 
-function canOpen(vault: Vault, row: ServiceRow): boolean {
+/** Whether this service could be launched again. */
+export function canOpen(vault: Vault, row: ServiceRow): boolean {
   try {
     openSecrets(vault, row)
     return true

@@ -1,7 +1,7 @@
 import { type FieldProblem, HiveError } from '../errors.ts'
-import type { KindSpec, RunnerConfig } from '../kinds/kind.ts'
+import type { KindSpec, RunnerConfig, UseSpec } from '../kinds/kind.ts'
 import { fqnOf, isServiceName, NAME_RULE } from './names.ts'
-import type { ServiceRecord, ServiceRow } from './record.ts'
+import type { ServiceRecord, ServiceRow, SharedProofs } from './record.ts'
 import { NO_RESTARTS } from './restart.ts'
 import { newCocoonSecret, type Vault } from './vault.ts'
 
@@ -61,6 +61,7 @@ export function newRow(vault: Vault, kind: KindSpec, request: SpawnRequest, birt
   const sealed = vault.seal(id, {
     kindEnvironment: kind.config.environment,
     requestEnvironment: request.environment ?? {},
+    ...(kind.config.expose && { exposedVars: kind.config.expose.vars }),
     setupToken: request.setupToken ?? null,
     cocoonSecret: newCocoonSecret().reveal(),
   })
@@ -76,7 +77,8 @@ export function newRow(vault: Vault, kind: KindSpec, request: SpawnRequest, birt
     endpoint: null,
     leases: [],
     portMoves: 0,
-    config: { ...kind.config, environment: {} },
+    config: withoutSecrets(kind.config),
+    ...proofsOf(vault, kind.config),
     gated: false,
     requestHmac: requestHmac(vault, request),
     configHmac: vault.hmac(JSON.stringify(kind.config)),
@@ -120,7 +122,31 @@ function newRecord(kind: KindSpec, request: SpawnRequest, birth: Birth): Service
     next_attempt_at: null,
     progress: null,
     timings: { queued_ms: null, pull_ms: null, create_ms: null, start_ms: null, ready_ms: null },
+    ...(kind.config.uses.length > 0 && { uses: kind.config.uses.map(({ name }) => ({ name, ...FROM_NOWHERE })) }),
     revision: 1,
+  }
+}
+
+const FROM_NOWHERE = { service: null, service_id: null, host: null, port: null }
+
+/** What of a kind's config may be stored as it is. */
+export function withoutSecrets<Config extends RunnerConfig>(config: Config): Config {
+  const { expose, uses } = config
+  return {
+    ...config,
+    environment: {},
+    expose: expose && { name: expose.name, secret: null, vars: {} },
+    uses: uses.map((use) => ({ ...use, secret: null })),
+  }
+}
+
+/** The exposed name goes in with the secret, so that equal secrets of two names cannot be told. */
+function proofsOf(vault: Vault, { expose, uses }: RunnerConfig): { readonly proofs?: SharedProofs } {
+  if (expose === null && uses.length === 0) return {}
+  const prove = ({ name, secret }: Pick<UseSpec, 'name' | 'secret'>) =>
+    secret && vault.hmac(JSON.stringify(['expose', name, secret.reveal()]))
+  return {
+    proofs: { expose: expose && prove(expose), uses: Object.fromEntries(uses.map((use) => [use.name, prove(use)])) },
   }
 }
 

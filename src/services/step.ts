@@ -71,7 +71,7 @@ export function intend(row: ServiceRow, request: IntentRequest): Step {
   const same = request.desired === desired && targetAttempt === row.targetAttempt && !firmer
   if (same && intent.volumes === volumes && intent.recreate === recreate) return { outcome: 'same' }
   // Whoever asks by hand starts with a clean slate: the budget is there against restarts that nobody asks for.
-  const restart = request.by === 'restart' ? row.restart : NO_RESTARTS
+  const restart = request.by === 'restart' || request.by === 'uses' ? row.restart : NO_RESTARTS
   const record = { desired: request.desired, next_attempt_at: null }
   return changed(row, { ...withRecord(row, record), targetAttempt, intent, restart })
 }
@@ -101,6 +101,7 @@ function whyOutdated(row: ServiceRow, { by, desired: wanted }: IntentRequest): s
     return 'it was not stopped as idle'
   const runs = desired === 'running' && state === 'running' && row.targetAttempt <= row.record.attempt
   if (by === 'idle' && wanted === 'stopped' && !runs) return 'it does not run idle any more'
+  if (by === 'uses' && !runs) return 'it does not run any more'
   return null
 }
 

@@ -32,6 +32,8 @@ export function applyFact(row: ServiceRow, fact: Fact, now: string): ServiceRow 
       return toOtherPorts(row, fact)
     case 'launched':
       return toLaunched(row, fact, now)
+    case 'uses':
+      return toUses(row, fact)
     case 'ready':
       return toRunning(row, now)
     case 'stopping':
@@ -87,6 +89,13 @@ function toTrouble(row: ServiceRow, { error }: FactOf<'trouble'>): ServiceRow {
   if (sameError(row.record.error, error)) return row
   const launching = STATE_RANK[row.record.state] < STATE_RANK.running
   return withRecord(launching && error !== null ? forgive(row) : row, { error })
+}
+
+/** Durable before the launch that gives the addresses to the cocoon, so that it is always known what it has been told. */
+function toUses(row: ServiceRow, { uses }: FactOf<'uses'>): ServiceRow | null {
+  const { state } = row.record
+  if (state !== 'preparing' && state !== 'starting' && state !== 'running') return null
+  return isDeepStrictEqual(row.record.uses, uses) ? row : withRecord(row, { uses })
 }
 
 function toHealth(row: ServiceRow, { health }: FactOf<'health'>): ServiceRow | null {

@@ -3,6 +3,8 @@ import { Backoff } from './backoff.ts'
 import type { ActionContext } from './context.ts'
 
 const CODE = 'HIVE_RUNNER_UNAVAILABLE'
+/** How long a launch waits for a runner that does not answer (design 5: no engine for 10 min = rejected). */
+export const RUNNER_PATIENCE_MS = 600_000
 /** Short enough that everything is as it should be within 30 s of the runner's return (F31). */
 export const ASK_AGAIN_MS = 10_000
 

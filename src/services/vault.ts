@@ -8,6 +8,8 @@ export interface ServiceSecrets {
   readonly kindEnvironment: Readonly<Record<string, string>>
   /** Values of the spawn request's `environment`, never expanded. */
   readonly requestEnvironment: Readonly<Record<string, string>>
+  /** Values of `vars` of the kind's `expose`, placeholders not yet filled in; absent = it exposes none. */
+  readonly exposedVars?: Readonly<Record<string, string>>
   readonly setupToken: string | null
   readonly cocoonSecret: string
 }

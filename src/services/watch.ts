@@ -1,5 +1,6 @@
 import { pollUntil } from '../health/poll.ts'
 import type { RunnerHandle } from '../runners/driver.ts'
+import { providersMoved } from './await-providers.ts'
 import type { ActionContext } from './context.ts'
 import { greet, reportEnd, waitForEnd } from './end.ts'
 import { firstOf } from './first-of.ts'
@@ -9,6 +10,7 @@ import { inspectSurely, persist } from './trouble.ts'
 
 type Over =
   | { readonly type: 'idle'; readonly reason: string }
+  | { readonly type: 'moved'; readonly reason: string }
   | { readonly type: 'end'; readonly report: () => Promise<void> }
   | { readonly type: 'unhealthy'; readonly detail: string }
 
@@ -27,8 +29,10 @@ export async function watch(context: ActionContext, signal: AbortSignal): Promis
       return { type: 'unhealthy', detail: await watchHealth(context, handle, inner) }
     },
     async (inner) => ({ type: 'idle', reason: await idleOver(context, handle, inner) }),
+    async (inner) => ({ type: 'moved', reason: await providersMoved(context, inner) }),
   ])
   if (over.type === 'idle') await stopIdle(context, over.reason)
+  else if (over.type === 'moved') await startAgain(context, over.reason)
   else if (over.type === 'end') await over.report()
   else await endUnhealthy(context, handle, { detail: over.detail, signal })
 }
@@ -39,6 +43,13 @@ async function stopIdle(context: ActionContext, reason: string): Promise<void> {
   } finally {
     context.parts.view.rest(context.row().record.id, false)
   }
+}
+
+/** Its environment says where it finds what it uses, and only a new start changes that. */
+async function startAgain(context: ActionContext, reason: string): Promise<void> {
+  const { attempt } = context.row().record
+  context.log.info({ attempt, reason }, 'started again to reach what it uses')
+  await context.intend({ desired: 'running', again: true, by: 'uses', reason })
 }
 
 async function endUnhealthy(

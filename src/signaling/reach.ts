@@ -44,7 +44,9 @@ function withAddress(text: string, { host, port }: RelayTarget): string {
   return url.href
 }
 
+const MEND = 'set SIGNALING_SERVER_URL to an address of this machine that containers reach'
+
 function unreachable(reason: string, cause?: unknown): LaunchRefused {
-  const message = `SIGNALING_SERVER_URL is on loopback and its containers cannot reach it: ${reason}`
+  const message = `SIGNALING_SERVER_URL is on loopback and its containers cannot reach it: ${reason}; ${MEND}`
   return new LaunchRefused(message, cause === undefined ? {} : { cause })
 }

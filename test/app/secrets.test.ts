@@ -18,6 +18,8 @@ interface Planted {
   readonly masterKey: string
   readonly signalingSecret: string
   readonly kindValue: string
+  readonly sharedValue: string
+  readonly sharedSecret: string
   readonly requestValue: string
   readonly setupToken: string
 }
@@ -31,6 +33,8 @@ function plant(): Planted {
     masterKey: randomBytes(32).toString('hex'),
     signalingSecret: secret('signaling'),
     kindValue: secret('kind'),
+    sharedValue: secret('shared'),
+    sharedSecret: secret('sharing'),
     requestValue: secret('request'),
     setupToken: secret('setup'),
   }
@@ -52,8 +56,12 @@ const containerKind = (type: string) => ({
 async function openPlanted(t: TestContext, planted: Planted, engine: TestEngine | null): Promise<TestHive> {
   const base = engine === null ? NATIVE : containerKind(engine.type)
   const environment = { KIND_VALUE: planted.kindValue, PLACED: `${planted.kindValue}-{service_name}` }
+  const { sharedValue, sharedSecret: shared } = planted
+  const expose = { name: 'shared', secret: shared, vars: { SHARED: `${sharedValue}-{host}` } }
+  const uses = [{ name: 'shared', secret: shared }]
   const kinds = [
-    { id: 'good', ...base, runner_config: { ...base.runner_config, environment } },
+    { id: 'good', ...base, runner_config: { ...base.runner_config, environment, expose } },
+    { id: 'user', ...base, runner_config: { ...base.runner_config, uses } },
     { id: 'bad', ...base, runner_config: { ...base.runner_config, ...broken(engine), environment } },
   ]
   const hosts =
@@ -83,6 +91,7 @@ async function answers(hive: TestHive, { requestValue, setupToken, token }: Plan
   const calls: readonly (readonly [string, string, unknown?, Record<string, string>?])[] = [
     ['POST', '/spawn?wait=ready', body],
     ['POST', '/spawn', body],
+    ['POST', '/spawn?wait=ready', { kind: 'user', name: 'user', request_id: 'planted-user' }],
     ['POST', '/spawn', { ...body, request_id: 'planted-2' }],
     ['POST', '/spawn', { ...body, setup_token: `${setupToken}x` }],
     ['POST', '/spawn?wait=ready', { ...body, kind: 'bad', name: 'bad', request_id: 'planted-3' }],
@@ -107,6 +116,11 @@ async function answers(hive: TestHive, { requestValue, setupToken, token }: Plan
     ['GET', '/services/bad'],
     ['GET', '/kinds'],
     ['GET', '/kinds/good'],
+    ['GET', '/kinds/user'],
+    ['GET', '/exposed'],
+    ['GET', '/services/user'],
+    ['GET', '/services/user/post-mortem'],
+    ['POST', '/services/user/restart?wait=ready'],
     ['GET', '/metrics'],
     ['GET', '/readyz'],
     ['GET', '/livez'],
@@ -125,7 +139,18 @@ async function answers(hive: TestHive, { requestValue, setupToken, token }: Plan
   return places
 }
 
-async function commands(hive: TestHive, { token, kindValue }: Planted): Promise<Place[]> {
+/** A kind that exposes and one that uses, as the text of COCOON_KINDS. */
+function sharing(expose: object, use: object): string {
+  const kind = (id: string, fields: object) => ({
+    id,
+    runner_type: 'script',
+    runner_config: { command: 'w', ...fields },
+  })
+  return JSON.stringify([kind('x', { expose: { name: 'x', ...expose } }), kind('y', { uses: [{ name: 'x', ...use }] })])
+}
+
+async function commands(hive: TestHive, planted: Planted): Promise<Place[]> {
+  const { token, kindValue, sharedValue, sharedSecret } = planted
   const env = { HIVE_URL: hive.url, HIVE_TOKEN: token }
   const kinds = JSON.stringify([
     {
@@ -141,12 +166,20 @@ async function commands(hive: TestHive, { token, kindValue }: Planted): Promise<
       ['kinds'],
       ['show', 'planted'],
       ['show', 'bad'],
+      ['show', 'user'],
+      ['exposed'],
       ['show', 'nobody'],
       ['spawn', 'bad', '--env', `REQUEST_VALUE=${kindValue}`],
       ['spawn', 'good', '--name', 'planted', '--env', `A=${kindValue}`],
     ].flatMap((argv) => [argv, [...argv, '--json']].map((line) => [line, env] as const)),
     [['kinds', '--check'], { ...env, COCOON_KINDS: kinds }] as const,
     [['kinds', '--check'], { ...env, COCOON_KINDS: right }] as const,
+    [['kinds', '--check'], { ...env, COCOON_KINDS: sharing({ secret: sharedSecret }, {}) }] as const,
+    [
+      ['kinds', '--check'],
+      { ...env, COCOON_KINDS: sharing({ secret: [sharedSecret] }, { secret: sharedSecret, as: [sharedSecret] }) },
+    ] as const,
+    [['kinds', '--check', '--json'], { ...env, COCOON_KINDS: sharing({ vars: { A: sharedValue } }, {}) }] as const,
     [['kinds', '--check', '--json'], { ...env, COCOON_KINDS: right }] as const,
     [['list'], { ...env, HIVE_TOKEN: `${token}x` }] as const,
   ]
@@ -192,10 +225,10 @@ async function inspected(engine: TestEngine | null, id: string | null): Promise<
   ]
 }
 
-async function cocoonEnvironment(hive: TestHive): Promise<Readonly<Record<string, string>>> {
+async function cocoonEnvironment(hive: TestHive, name = 'planted'): Promise<Readonly<Record<string, string>>> {
   const text = await until(
     async () => {
-      const answer = await hive.call('GET', '/cocoons/planted/env')
+      const answer = await hive.call('GET', `/cocoons/${name}/env`)
       return answer.status === 200 ? answer.text : ''
     },
     20_000,
@@ -230,6 +263,8 @@ async function search(t: TestContext, engine: TestEngine | null): Promise<void> 
     [planted.kindValue, `${planted.kindValue}-planted`, planted.requestValue, planted.setupToken],
     'the cocoon itself has them',
   )
+  const used = await cocoonEnvironment(hive, 'user')
+  assert.equal(used['SHARED'], `${planted.sharedValue}-${used['HIVE_USES_SHARED_HOST']}`, 'so has the one that uses it')
   const cocoonSecret = env['COCOON_SECRET'] ?? ''
   assert.match(cocoonSecret, /^[A-Za-z0-9_-]{48}$/)
   const { body } = await hive.call('GET', '/services/planted')

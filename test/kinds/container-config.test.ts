@@ -20,6 +20,8 @@ test('a container kind that says nothing gets the defaults of the design', () =>
     wake: false,
     allowOrigins: [],
     stripPrefix: true,
+    expose: null,
+    uses: [],
     image: 'busybox',
     command: null,
     args: null,
@@ -115,6 +117,8 @@ test('a container kind keeps every field it sets, in Hive’s own units', () => 
     wake: true,
     allowOrigins: ['https://app.example'],
     stripPrefix: false,
+    expose: null,
+    uses: [],
   })
 })
 

@@ -19,6 +19,8 @@ test('a script kind that says nothing gets the defaults of the design', () => {
     wake: false,
     allowOrigins: [],
     stripPrefix: true,
+    expose: null,
+    uses: [],
     command: 'worker',
     args: [],
     workingDir: null,

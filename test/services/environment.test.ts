@@ -17,6 +17,7 @@ const input: EnvironmentInput = {
   leases: [lease(20_000)],
   script: true,
   signalingUrl: 'wss://signal.example/ws',
+  uses: { vars: {}, own: {} },
 }
 
 describe('the environment of a cocoon', () => {

@@ -15,6 +15,7 @@ const EXPECTED: Readonly<Record<FactType, Readonly<Partial<Record<ServiceState, 
   starting: { preparing: 'starting', starting: 'same' },
   ports: { starting: 'starting' },
   launched: { starting: 'same', stopping: 'same' },
+  uses: { preparing: 'preparing', starting: 'starting', running: 'running' },
   ready: { starting: 'running', running: 'same' },
   exited: {
     starting: 'failed',

@@ -45,6 +45,8 @@ export function containerConfig(overrides: Partial<ContainerConfig> & { readonly
     wake: false,
     allowOrigins: [],
     stripPrefix: true,
+    expose: null,
+    uses: [],
     ...overrides,
   }
 }

@@ -34,6 +34,8 @@ export function scriptConfig(overrides: Partial<ScriptConfig> & { readonly comma
     wake: false,
     allowOrigins: [],
     stripPrefix: true,
+    expose: null,
+    uses: [],
     ...overrides,
   }
 }

@@ -41,6 +41,7 @@ export const TEST_CONFIG: HiveConfig = Object.freeze({
   registryAuthFile: null,
   keepEndedMs: null,
   stopOnExit: false,
+  usesTimeoutMs: 600_000,
   logLevel: 'silent',
   kinds: [],
   policy: { allowHostPaths: [], allow: new Map() },

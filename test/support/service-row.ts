@@ -91,6 +91,10 @@ export const FACTS = {
     boot: 'boot-1',
   },
   ready: { type: 'ready' },
+  uses: {
+    type: 'uses',
+    uses: [{ name: 'db', service: 'pg', service_id: 'pg-id', host: '127.0.0.1', port: 20_005 }],
+  },
   exited: { type: 'exited', exit: { code: 7, signal: null, oom: false }, endedAt: null },
   not_ready: { type: 'not_ready', exit: null, detail: 'it did not listen' },
   unhealthy: { type: 'unhealthy', exit: { code: 143, signal: 'SIGTERM', oom: false }, detail: '/health answered 503' },

@@ -75,7 +75,12 @@ function addresses(service: Service): Row[] {
     ['url', service.url],
     ['origin url', service.origin_url],
     ['ports', service.ports.map((port) => `${port.port} at ${port.host}:${port.host_port}`).join(', ')],
+    ['uses', (service.uses ?? []).map(useText).join(', ')],
   ]
+}
+
+function useText({ name, service, host, port }: NonNullable<Service['uses']>[number]): string {
+  return service === null ? `${name} (waits)` : `${name} from cocoons:${service} at ${host}:${port}`
 }
 
 function life(service: Service): Row[] {

@@ -1,0 +1,5 @@
+import { describePair } from '../support/exposure-pair.ts'
+
+describePair('docker', 'podman')
+describePair('podman', 'docker')
+describePair('docker', 'docker')

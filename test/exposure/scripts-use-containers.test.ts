@@ -1,0 +1,4 @@
+import { describePair } from '../support/exposure-pair.ts'
+
+describePair('script', 'docker')
+describePair('script', 'podman')
