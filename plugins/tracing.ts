@@ -48,7 +48,8 @@ export function traceRoutes(scope: FastifyInstance, tracing: Tracing | null): vo
     if (route === undefined || UNTRACED.includes(route)) return done()
     const trace = tracing.control({ headers: request.headers, method: request.method, route })
     traces.set(request, trace)
-    reply.raw.once('close', () => trace.end(reply.raw.writableFinished ? reply.statusCode : null))
+    // Who follows a log leaves in the middle of the answer: that is how it ends.
+    reply.raw.once('close', () => trace.end(reply.raw.headersSent ? reply.raw.statusCode : null))
     return done()
   })
   // Not earlier: while a body arrives, what runs is called by its connection.

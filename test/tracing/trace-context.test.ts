@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { until, within } from '../support/deadline.ts'
+import { listen } from '../support/event-reader.ts'
 import { openHive, type TestHive } from '../support/hive.ts'
 import { type Collector, startCollector } from '../support/otlp-collector.ts'
 import { ownPortRange } from '../support/port-range.ts'
@@ -133,6 +134,35 @@ test('an automatic restart begins a trace of its own that links back to the spaw
   assert.notEqual(attempt.traceId, TRACE)
   assert.equal(attempt.parentId, '')
   assert.deepEqual(attempt.links, [{ traceId: TRACE, spanId: spawn.spanId }])
+})
+
+test('spawns at the same time stay each in its own trace', async (t) => {
+  const { hive, collector } = await open(t)
+  const names = Array.from({ length: 10 }, (_, n) => `web-${n}`)
+  const traceOf = (name: string) => name.slice(4).padStart(32, 'a')
+  await Promise.all(
+    names.map((name) =>
+      hive.call('POST', '/spawn?wait=ready', { kind: 'echo', name }, { traceparent: `00-${traceOf(name)}-${SPAN}-01` }),
+    ),
+  )
+  for (const name of names) {
+    const spawn = await collector.one('spawn', ({ attributes }) => attributes['hive.service.name'] === name)
+    assert.equal(spawn.traceId, traceOf(name))
+    const phases = await collector.find(({ parentId }) => parentId === spawn.spanId, 'its phases', 3)
+    assert.ok(phases.every(({ traceId }) => traceId === spawn.traceId))
+  }
+})
+
+test('who follows events and leaves ends the span without an error; a refused spawn is no error of Hive', async (t) => {
+  const { hive, collector } = await open(t)
+  const reader = listen(t, hive)
+  await until(() => reader.got.length > 0, 10_000, 'the greeting')
+  reader.stop()
+  const followed = await collector.one('GET /events')
+  assert.deepEqual([followed.isError, followed.attributes['http.response.status_code']], [false, 200])
+  await hive.call('POST', '/spawn', { kind: 'none' })
+  const refused = await collector.one('POST /spawn')
+  assert.deepEqual([refused.isError, refused.attributes['http.response.status_code']], [false, 422])
 })
 
 test('a spawn that fails ends as an error that says why, and refused requests to cocoons are seen', async (t) => {
