@@ -76,7 +76,7 @@ test('a trace that is not sampled stays so, and its context is passed on all the
   )
 })
 
-test('OTEL_TRACES_SAMPLER=always_off makes no span, and traceidratio 0 none of its own', async (t) => {
+test('parentbased_traceidratio of 0 keeps nothing but what a caller has sampled', async (t) => {
   const { hive, collector } = await open(t, {
     OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
     OTEL_TRACES_SAMPLER_ARG: '0',
