@@ -110,11 +110,16 @@ test('something else at the address exits 5 and is called what it is', async (t)
 test('show prints a block for people and the record for programs', async (t) => {
   const exit = { code: 137, signal: 'SIGKILL', reason: 'oom', oom: true } as const
   const error = { code: 'HIVE_X', detail: 'it \u001b[31mfailed' }
-  const service = record({ name: 'web', state: 'failed', labels: { team: 'blue' }, exit, error })
+  const uses = [
+    { name: 'db', service: 'pg', service_id: 'id', host: '127.0.0.1', port: 20_007 },
+    { name: 'mq', service: null, service_id: null, host: null, port: null },
+  ]
+  const service = record({ name: 'web', state: 'failed', labels: { team: 'blue' }, exit, error, uses })
   const stub = await startStubHive(t, () => ({ status: 200, body: service }))
   const { stdout } = await hive(['show', 'cocoons:web', '--url', stub.url])
   assert.match(stdout, /^name {8}cocoons:web\n/)
   assert.match(stdout, /\nlabels {6}team=blue\n/)
+  assert.match(stdout, /\nuses {8}db from cocoons:pg at 127\.0\.0\.1:20007, mq \(waits\)\n/)
   assert.match(stdout, /\nexit {8}code 137, SIGKILL, out of memory\n/)
   assert.match(stdout, /\nerror {7}it \\x1b\[31mfailed \(HIVE_X\)\n/)
   assert.equal(stub.seen[0]?.path, '/services/web')

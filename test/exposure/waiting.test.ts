@@ -159,4 +159,8 @@ test('a chain is started in its order, whatever the order of the spawns', async 
   await ready(hive, 'one-c')
   assert.equal(await ask(hive, 'one-c', '/via/HIVE_USES_B_URL'), 'one-b')
   assert.equal(await ask(hive, 'one-b', '/via/HIVE_USES_A_URL'), 'one-a')
+  const { events } = await hive.app.events.after(0)
+  const told = events.filter(({ type, service }) => type === 'uses' && service?.name === 'one-c')
+  const [before, after] = told.map(({ data }) => (data['uses'] as { service: string | null }[])[0]?.service)
+  assert.deepEqual([before, after], [null, 'one-b'])
 })

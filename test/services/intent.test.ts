@@ -10,7 +10,7 @@ import {
   type ServiceState,
 } from '../../src/services/record.ts'
 import { intend, nextAction, type Step } from '../../src/services/step.ts'
-import { changedRow, FACTS, rowIn, through, wished } from '../support/service-row.ts'
+import { changedRow, FACTS, NOW, rowIn, through, wished } from '../support/service-row.ts'
 
 const REQUESTS = {
   start: { desired: 'running', by: 'api' },
@@ -155,6 +155,22 @@ describe('intend', () => {
       const gone = removed.outcome === 'changed' ? removed.row : rowIn(state)
       assert.equal(intend(gone, { desired: 'running', by: 'wake' }).outcome, 'refused', `${state}, being removed`)
     }
+  })
+
+  it('intend: one whose provider moved is started again only if it still runs, and its restarts are not forgiven', () => {
+    const moved = { desired: 'running', again: true, by: 'uses', reason: 'db has another address' } as const
+    const charged = [NOW]
+    const running = { ...rowIn('running'), restart: { charged, waits: 1, forgiven: 0 } }
+    const row = changedRow(intend(running, moved))
+    assert.deepEqual([row.targetAttempt, row.restart.charged, nextAction(row)], [2, charged, 'begin_stop'])
+    assert.equal(intend(row, moved).outcome, 'refused', 'it is under way')
+    for (const state of SERVICE_STATES.filter((one) => one !== 'running'))
+      assert.equal(intend(rowIn(state), moved).outcome, 'refused', state)
+    assert.equal(
+      intend(wished(running, { desired: 'stopped' }), moved).outcome,
+      'refused',
+      'a wish by hand comes first',
+    )
   })
 })
 

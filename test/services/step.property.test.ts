@@ -45,7 +45,7 @@ const events: fc.Arbitrary<Event> = fc.oneof(
     arbitrary: fc.record({
       request: fc.record({
         desired: fc.constantFrom('running', 'running', 'stopped', 'removed'),
-        by: fc.constantFrom('api', 'idle', 'ttl', 'restart'),
+        by: fc.constantFrom('api', 'idle', 'ttl', 'restart', 'uses'),
         again: fc.boolean(),
         volumes: fc.boolean(),
         recreate: fc.boolean(),
