@@ -60,8 +60,8 @@ export class PairRelays {
     for (const [key, { entry, relay }] of this.#open) {
       if (isWanted(entry.consumer)) continue
       this.#open.delete(key)
-      await this.#options.documents.dropDocument(COLLECTION, key)
       await relay.then((one) => one.close()).catch(() => undefined) // it never opened
+      await this.#options.documents.dropDocument(COLLECTION, key)
     }
   }
 
