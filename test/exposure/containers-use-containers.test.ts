@@ -3,3 +3,4 @@ import { describePair } from '../support/exposure-pair.ts'
 describePair('docker', 'podman')
 describePair('podman', 'docker')
 describePair('docker', 'docker')
+describePair('podman-rootless', 'docker')
