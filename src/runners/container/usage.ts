@@ -27,7 +27,7 @@ export class ContainerUsage {
     if (process === null) return null
     const seen = process === 'elsewhere' ? null : this.#look(process, id)
     if (seen !== null && seen.cpuMs !== null && seen.memoryBytes !== null && seen.network !== null) return seen
-    const told = readEngineStats(await engine.stats(id, signal), engine.facts.limits)
+    const told = readEngineStats(await engine.stats(id, signal), engine.facts)
     return seen === null || told === null ? told : complete(seen, told)
   }
 
