@@ -54,10 +54,11 @@ export interface AppParts {
   readonly statsIntervalMs?: number
 }
 
+const SYSTEM_CLOCK: Clock = { now: () => new Date() }
+
 /** Puts Hive together, in order: the table of contents. Does not listen. */
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
-  const { config, state, table, log, version } = parts
-  const clock = parts.clock ?? { now: () => new Date() }
+  const { config, state, table, log, version, clock = SYSTEM_CLOCK } = parts
   const app = fastify({
     ...serverOptions(config),
     loggerInstance: log,
