@@ -37,29 +37,35 @@ async function compare(rounds: number): Promise<void> {
     const child = fork(import.meta.filename, argv)
     children.push(child)
     const [port] = (await once(child, 'message')) as [number]
-    return port
+    return { child, port }
   }
   try {
-    const upstream = String(await start('upstream'))
-    const ports = new Map<string, number>()
-    for (const mode of MODES) ports.set(mode, await start(mode, upstream))
-    const rates = new Map<string, number[]>(MODES.map((mode) => [mode, []]))
+    const upstream = String((await start('upstream')).port)
+    const servers = []
+    for (const mode of MODES) servers.push({ mode, ...(await start(mode, upstream)), costs: [] as number[] })
     for (let round = -1; round < rounds; round++)
-      for (const mode of MODES) {
-        const rate = await load(ports.get(mode) ?? 0)
-        if (round >= 0) rates.get(mode)?.push(rate) // the first is to warm up
+      for (const { child, port, costs } of servers) {
+        const before = await cpuMicros(child)
+        const requests = await load(port)
+        // The first round is to warm up.
+        if (round >= 0) costs.push(((await cpuMicros(child)) - before) / requests)
       }
-    const median = (mode: string) => (rates.get(mode) ?? []).sort((a, b) => a - b)[Math.floor(rounds / 2)] ?? Number.NaN
-    const [floor, before, after] = MODES.map((mode) => Math.round(median(mode)))
-    const ratio = (a = 0, b = 1) => Math.round((a / b) * 1000) / 1000
-    console.log(JSON.stringify({ rounds, bare: floor, unmetered: before, metered: after }))
-    console.log(JSON.stringify({ unmetered_of_bare: ratio(before, floor), metered_of_unmetered: ratio(after, before) }))
+    const median = (costs: number[]) => costs.sort((a, b) => a - b)[Math.floor(rounds / 2)] ?? Number.NaN
+    const figures = servers.map(({ mode, costs }) => [mode, Math.round(median(costs) * 10) / 10] as const)
+    console.log(JSON.stringify({ rounds, cpu_us_per_request: Object.fromEntries(figures) }))
   } finally {
     for (const child of children) child.kill()
   }
 }
 
-/** Requests per second. */
+/** On a machine that does other things, too, the CPU time of a request tells more than how many there were. */
+async function cpuMicros(child: ChildProcess): Promise<number> {
+  child.send('cpu')
+  const [micros] = (await once(child, 'message')) as [number]
+  return micros
+}
+
+/** @returns how many requests were answered. */
 async function load(port: number): Promise<number> {
   const request = `GET /cocoons/web/ HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`
   const until = performance.now() + ROUND_MS
@@ -78,9 +84,8 @@ async function load(port: number): Promise<number> {
     socket.write(request)
     await once(socket, 'close')
   })
-  const since = performance.now()
   await Promise.all(clients)
-  return (done / (performance.now() - since)) * 1_000
+  return done
 }
 
 async function bare(upstream: number): Promise<number> {
@@ -112,5 +117,9 @@ async function listen(server: Server): Promise<number> {
 }
 
 function report(port: number): void {
+  process.on('message', () => {
+    const { user, system } = process.cpuUsage()
+    process.send?.(user + system)
+  })
   process.send?.(port)
 }
