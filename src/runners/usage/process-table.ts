@@ -1,8 +1,8 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import { type ProcessStat, readProc, readStat } from '../script/identity.ts'
 
-/** So long one look at all processes serves everybody who asks. */
-const FRESH_MS = 1_000
+/** So long one look at all processes serves everybody who asks: a sample is taken every ten seconds. */
+const FRESH_MS = 2_500
 /** A process has its parent's environment until it executes something: one without the variable is looked at again. */
 const LOOKS = 3
 
@@ -14,8 +14,8 @@ interface Marked {
 }
 
 /**
- * Finds the processes of cocoons that have no cgroup of their own. All of /proc is read for it, so at most once a
- * second, however many cocoons are asked about.
+ * Finds the processes of cocoons that have no cgroup of their own. All of /proc is read for it, so every few seconds
+ * at most, however many cocoons are asked about.
  */
 export class ProcessTable {
   #readAt = Number.NEGATIVE_INFINITY
