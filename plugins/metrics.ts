@@ -12,6 +12,7 @@ declare module 'fastify' {
 export default plugin(
   async (app: FastifyInstance) => {
     const metrics = createMetrics({
+      kinds: app.kinds.keys(),
       services: () => app.services.rows(),
       signaling: () => app.signaling?.status().state ?? 'off',
       runners: () => [...app.runners.drivers.keys()].map((runner) => app.runners.state(runner)),
@@ -19,5 +20,5 @@ export default plugin(
     app.decorate('metrics', metrics)
     app.addHook('onClose', async () => metrics.close())
   },
-  { name: 'metrics' },
+  { name: 'metrics', dependencies: ['kinds'] },
 )

@@ -36,7 +36,8 @@ export default plugin(
   async (app: FastifyInstance, options: ProxyOptions) => {
     const readTarget = targetReader(options.config)
     const tracer = app.tracing?.proxy ?? null
-    const proxy = createProxy({ ...options, token: options.token ?? null, tracer, readTarget })
+    const traffic = app.hasDecorator('metrics') ? app.metrics.traffic : undefined
+    const proxy = createProxy({ ...options, token: options.token ?? null, tracer, traffic, readTarget })
     const dataPlane = options.config.proxyPort === null ? null : createDataPlane(app.routing)
     app.decorate('dataPlane', dataPlane)
     for (const server of [app.server, dataPlane]) {

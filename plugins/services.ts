@@ -23,6 +23,7 @@ import { createVault, type Vault } from '../src/services/vault.ts'
 import { ServiceView } from '../src/services/view.ts'
 import type { HiveConfig } from '../src/settings.ts'
 import { loopbackTarget, signalingReach } from '../src/signaling/reach.ts'
+import { takeUpStats } from '../src/stats/stats-duty.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -55,6 +56,7 @@ export default plugin(
     const relays = await openRelays(options)
     view.onProgress((row, progress) => app.events.pull(row, progress))
     const logs = takeUpLogs(view, app.logs, app.runners.drivers)
+    takeUpStats(view, app.stats, app.runners.drivers)
     const vault = createVault(options.masterKey)
     const exposure = await openExposure(options, { vault, view, drivers: app.runners.drivers })
     const supervisor: Supervisor = new Supervisor({
@@ -79,6 +81,7 @@ export default plugin(
       fillPlaceholders: resolveForAttempt,
       usesPort: needsPort,
       drainLog: (row) => logs.drain(row),
+      lastStats: (id, attempt) => app.stats.last(id, attempt),
       kinds: app.kinds,
       rules: { acceptsEnvironment, checkRequestId: checkRequestIdForConfig },
       describe: (kind) => app.runners.describe(kind),
@@ -101,7 +104,7 @@ export default plugin(
       await table.close()
     })
   },
-  { name: 'services', dependencies: ['kinds', 'runners', 'logs', 'events', 'tracing'] },
+  { name: 'services', dependencies: ['kinds', 'runners', 'logs', 'events', 'tracing', 'stats'] },
 )
 
 /** Relays that containers of an earlier Hive may still use are open again before anything is adopted. */

@@ -7,7 +7,7 @@ const schema = {
   operationId: 'getPostMortem',
   summary: 'How a cocoon ended, and what led to it',
   description:
-    'Exit, last 200 lines of output, probes and timeline; the same for all runners, for 24 hours after removal.',
+    'Exit, last 200 lines of output, last stats, probes and timeline; the same for all runners, for 24 hours after removal.',
   tags: ['services'],
   params: NameParams,
   querystring: IdQuery,
@@ -17,13 +17,12 @@ const schema = {
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/services/:name/post-mortem', { schema }, async (request) => {
     const row = app.findService(request.params.name, request.query.id)
-    const { id } = row.record
+    const { id, attempt } = row.record
     return postMortem(app.services.present(row), {
       log: await app.logs.open(id),
       timeline: async (after) => (await app.events.after(after, id)).events,
-      // Measurements are not kept yet.
       probes: [...app.services.transcript.of(id)],
-      stats: null,
+      stats: app.stats.last(id, attempt) ?? row.lastStats ?? null,
     })
   })
 }

@@ -14,6 +14,7 @@ import proxy from '../plugins/proxy.ts'
 import runners from '../plugins/runners.ts'
 import services from '../plugins/services.ts'
 import signaling from '../plugins/signaling.ts'
+import stats from '../plugins/stats.ts'
 import strictJson from '../plugins/strict-json.ts'
 import tracing, { traceRoutes } from '../plugins/tracing.ts'
 import waits from '../plugins/waits.ts'
@@ -31,6 +32,7 @@ import orphanRoutes from '../routes/orphans.ts'
 import postMortemRoutes from '../routes/post-mortem.ts'
 import serviceRoutes from '../routes/services.ts'
 import spawnRoutes from '../routes/spawn.ts'
+import statsRoutes from '../routes/stats.ts'
 import { serverOptions } from './http/server-options.ts'
 import type { RunnerDriver } from './runners/driver.ts'
 import type { Clock } from './services/context.ts'
@@ -49,12 +51,14 @@ export interface AppParts {
   readonly drivers?: readonly RunnerDriver[]
   /** Tests bring shorter ones. */
   readonly signalingTimings?: Partial<SignalingTimings>
+  readonly statsIntervalMs?: number
 }
+
+const SYSTEM_CLOCK: Clock = { now: () => new Date() }
 
 /** Puts Hive together, in order: the table of contents. Does not listen. */
 export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
-  const { config, state, table, log, version } = parts
-  const clock = parts.clock ?? { now: () => new Date() }
+  const { config, state, table, log, version, clock = SYSTEM_CLOCK } = parts
   const app = fastify({
     ...serverOptions(config),
     loggerInstance: log,
@@ -75,6 +79,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(runners, { config, instanceId: state.instanceId, drivers: parts.drivers })
   await app.register(events, { config, table, clock, log })
   await app.register(logs, { config, clock, log })
+  await app.register(stats, { clock, intervalMs: parts.statsIntervalMs })
   await app.register(services, { config, table, masterKey: state.masterKey, clock, log })
   await app.register(signaling, {
     config,
@@ -104,6 +109,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     await control.register(logRoutes)
     await control.register(eventRoutes)
     await control.register(postMortemRoutes)
+    await control.register(statsRoutes)
     await control.register(metricsRoutes)
   })
   return app

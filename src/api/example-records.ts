@@ -1,4 +1,21 @@
 import type { ServiceRecord } from '../services/record.ts'
+import type { StatsSample } from '../stats/sample.ts'
+
+/** What it used at one moment. */
+export const sample: StatsSample = {
+  at: '2026-11-23T08:00:10.000Z',
+  attempt: 1,
+  cpu_seconds: 0.42,
+  cpu_percent: 1.5,
+  memory_bytes: 36_212_736,
+  memory_limit_bytes: null,
+  processes: 1,
+  threads: 11,
+  open_files: 24,
+  network_rx_bytes: null,
+  network_tx_bytes: null,
+  unknown: { network: 'a native process shares the network of its host' },
+}
 
 /** One service along its life, and two kinds: what the examples of the API are made of. */
 

@@ -12,6 +12,7 @@ import {
   removed,
   requested,
   running,
+  sample,
   script,
   stopped,
   stopping,
@@ -60,9 +61,10 @@ export const OPERATION_EXAMPLES: Readonly<Record<string, OperationExamples>> = {
   },
   getPostMortem: {
     responses: {
-      200: { service: removed, exit: removed.exit, error: null, log: [], probes: [], stats: null, timeline: [] },
+      200: { service: removed, exit: removed.exit, error: null, log: [], probes: [], stats: sample, timeline: [] },
     },
   },
+  getStats: { responses: { 200: { current: sample, history: [sample], interval_ms: 10_000 } } },
   live: { responses: { 200: { status: 'alive' } } },
   ready: {
     responses: {

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { ServiceRef } from '../schemas.ts'
 import type { PostMortem } from './post-mortem.ts'
+import { StatsSampleSchema } from './stats-schema.ts'
 
 /** Shapes of the calls that watch cocoons: logs, events, post-mortems. */
 
@@ -51,7 +52,7 @@ export const PostMortemSchema = Type.Unsafe<PostMortem>(
     error: Type.Union([open(), Type.Null()]),
     log: Type.Array(open(), { description: 'The last 200 lines, as GET /services/:name/logs gives them.' }),
     probes: Type.Array(open()),
-    stats: Type.Union([open(), Type.Null()]),
+    stats: Type.Union([StatsSampleSchema, Type.Null()], { description: 'The last sample of the last attempt.' }),
     timeline: Type.Array(open(), { description: 'Events, as GET /events gives them.' }),
   }),
 )

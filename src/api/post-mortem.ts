@@ -3,6 +3,7 @@ import type { LogLine } from '../logs/log-line.ts'
 import { cursorAfter, oldestCursor, readOn } from '../logs/read-log.ts'
 import type { ServiceLog } from '../logs/service-log.ts'
 import type { Exit, ServiceError, ServiceRecord } from '../services/record.ts'
+import type { StatsSample } from '../stats/sample.ts'
 
 /** What is left to say of a cocoon, in one shape for all runners. */
 export interface PostMortem {
@@ -14,8 +15,8 @@ export interface PostMortem {
   readonly log: readonly LogLine[]
   /** The last probes of its health checks, oldest first. */
   readonly probes: readonly unknown[]
-  /** The last measurement; null = there is none. */
-  readonly stats: unknown
+  /** The last sample; null = there is none: an attempt that ended within seconds, or that no Hive watched. */
+  readonly stats: StatsSample | null
   /** What happened, oldest first, as far as events are kept. */
   readonly timeline: readonly HiveEvent[]
 }
@@ -29,7 +30,7 @@ export interface PostMortemSources {
   readonly log: ServiceLog
   readonly timeline: (after: number) => Promise<readonly HiveEvent[]>
   readonly probes: readonly unknown[]
-  readonly stats: unknown
+  readonly stats: StatsSample | null
 }
 
 export async function postMortem(service: ServiceRecord, sources: PostMortemSources): Promise<PostMortem> {

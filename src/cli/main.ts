@@ -11,6 +11,7 @@ import { serve } from './commands/serve.ts'
 import { show } from './commands/show.ts'
 import { signalingServer } from './commands/signaling-server.ts'
 import { spawn } from './commands/spawn.ts'
+import { stats } from './commands/stats.ts'
 import { EXIT, reportFailure, usage } from './failure.ts'
 import type { CliIo, Environment } from './io.ts'
 
@@ -22,6 +23,7 @@ const COMMANDS: readonly Command[] = [
   exposed,
   show,
   logs,
+  stats,
   open,
   ...change,
   orphans,

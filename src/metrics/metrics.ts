@@ -1,7 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Traffic } from '../proxy/traffic.ts'
 import type { RunnerState } from '../runners/runner-set.ts'
 import { SERVICE_STATES, type ServiceRow, type ServiceState } from '../services/record.ts'
 import { SIGNALING_STATES, type SignalingState } from '../signaling/status.ts'
+import { type KindLabels, kindLabels } from './kind-labels.ts'
+import { trafficMetrics } from './traffic-metrics.ts'
 
 /**
  * Everything Hive counts, as Prometheus reads it (exposition format 0.0.4). Labels come from closed sets: states,
@@ -12,12 +15,16 @@ export interface Metrics {
   serviceChanged(row: ServiceRow, previous: ServiceRow | null): void
   /** One driver call that took so long. */
   runnerCall(runner: string, call: string, seconds: number, ok: boolean): void
+  /** What the proxy tells. */
+  readonly traffic: Traffic
   render(): Promise<string>
   readonly contentType: string
   close(): void
 }
 
 export interface MetricsSources {
+  /** Ids of the kinds there are. */
+  readonly kinds: Iterable<string>
   readonly services: () => Iterable<ServiceRow>
   readonly runners: () => Iterable<RunnerState>
   readonly signaling: () => SignalingState
@@ -34,9 +41,10 @@ export function createMetrics(sources: MetricsSources): Metrics {
   // Gauges that are named like counters: promtool refuses them, and nobody needs them.
   for (const what of ['handles', 'requests', 'resources'])
     registry.removeSingleMetric(`hive_nodejs_active_${what}_total`)
-  gauges(registry, sources)
+  const labelOf = kindLabels(sources.kinds)
+  gauges(registry, sources, labelOf)
   signalingGauge(registry, sources)
-  const lifecycle = lifecycleMetrics(registry)
+  const lifecycle = lifecycleMetrics(registry, labelOf)
   const calls = new Histogram({
     name: 'hive_runner_call_seconds',
     help: 'Time that one call to a runner took.',
@@ -47,6 +55,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
   return {
     serviceChanged: lifecycle,
     runnerCall: (runner, call, seconds, ok) => calls.observe({ runner, call, outcome: ok ? 'ok' : 'error' }, seconds),
+    traffic: trafficMetrics(registry, labelOf),
     render: () => registry.metrics(),
     contentType: registry.contentType,
     close: () => registry.clear(),
@@ -54,7 +63,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
 }
 
 /** Read off the service view whenever somebody asks, so they cannot drift from it. */
-function gauges(registry: Registry, sources: MetricsSources): void {
+function gauges(registry: Registry, sources: MetricsSources, labelOf: KindLabels): void {
   new Gauge({
     name: 'hive_services',
     help: 'Services by kind and state, removed ones left out.',
@@ -63,7 +72,7 @@ function gauges(registry: Registry, sources: MetricsSources): void {
     collect() {
       this.reset()
       for (const { record } of sources.services())
-        if (record.state !== 'removed') this.inc({ kind: record.kind, state: record.state })
+        if (record.state !== 'removed') this.inc({ kind: labelOf(record.kind), state: record.state })
     },
   })
   new Gauge({
@@ -102,11 +111,17 @@ function signalingGauge(registry: Registry, sources: MetricsSources): void {
 
 const STOPPING = SERVICE_STATES.indexOf('stopping')
 
-function lifecycleMetrics(registry: Registry): Metrics['serviceChanged'] {
+function lifecycleMetrics(registry: Registry, labelOf: KindLabels): Metrics['serviceChanged'] {
   const counter = (name: string, help: string, ...labelNames: string[]) =>
     new Counter({ name, help, labelNames, registers: [registry] })
   const spawns = counter('hive_spawns_total', 'Services created.', 'kind')
   const attempts = counter('hive_attempts_total', 'Launches, restarts included.', 'kind', 'by')
+  const restarts = counter(
+    'hive_restarts_total',
+    'Automatic restarts by the reason of the end before.',
+    'kind',
+    'reason',
+  )
   const ends = counter('hive_ends_total', 'Ends of attempts by state and reason.', 'kind', 'state', 'reason')
   const phases = new Histogram({
     name: 'hive_spawn_phase_seconds',
@@ -116,20 +131,30 @@ function lifecycleMetrics(registry: Registry): Metrics['serviceChanged'] {
     registers: [registry],
   })
   return (row, previous) => {
-    const { kind, state, attempt, exit } = row.record
+    const { state, attempt } = row.record
+    const kind = labelOf(row.record.kind)
     if (previous === null && attempt === 1 && state === 'requested') spawns.inc({ kind })
     if (state === previous?.record.state && attempt === previous.record.attempt) return
     if (state === 'requested') attempts.inc({ kind, by: row.intent.by })
-    if (state === 'running') observePhases(phases, row)
-    if (ENDS.includes(state)) ends.inc({ kind, state, reason: exit?.reason ?? 'none' })
+    if (isRestart(row)) restarts.inc({ kind, reason: reasonOf(previous) })
+    if (state === 'running') observePhases(phases, kind, row)
+    if (ENDS.includes(state)) ends.inc({ kind, state, reason: reasonOf(row) })
   }
 }
 
 const ENDS: readonly ServiceState[] = ['stopped', 'rejected', 'failed', 'lost']
 
-function observePhases(phases: Histogram, { record }: ServiceRow): void {
+function reasonOf(row: ServiceRow | null): string {
+  return row?.record.exit?.reason ?? 'none'
+}
+
+function isRestart({ record, intent }: ServiceRow): boolean {
+  return record.state === 'requested' && record.attempt > 1 && intent.by === 'restart'
+}
+
+function observePhases(phases: Histogram, kind: string, { record }: ServiceRow): void {
   for (const phase of PHASES) {
     const ms = record.timings[`${phase}_ms`]
-    if (ms !== null) phases.observe({ kind: record.kind, phase }, ms / 1000)
+    if (ms !== null) phases.observe({ kind, phase }, ms / 1000)
   }
 }

@@ -7,6 +7,7 @@ import type { ProxyLimits } from './limits.ts'
 import type { OwnOrigins } from './location.ts'
 import type { ActivitySink } from './target.ts'
 import type { RequestTrace } from './tracer.ts'
+import type { TrafficMeter } from './traffic.ts'
 import { hasBody, type StalledSide, Upload } from './upload.ts'
 import { unreachable, upstreamError, upstreamTimeout } from './upstream-error.ts'
 
@@ -21,6 +22,9 @@ export interface ExchangeParts {
   /** Told of data both ways; null = nobody asks. */
   readonly activity: ActivitySink | null
   readonly trace: RequestTrace | null
+  readonly meter: TrafficMeter
+  /** When the request came, in milliseconds of the monotonic clock. */
+  readonly since: number
   /** The request id. */
   readonly instance: string
 }
@@ -46,10 +50,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   start(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions): void {
-    const { req, res, limits } = this.#parts
+    const { req, res, limits, meter } = this.#parts
     res.on('close', this.#onClientClose)
     res.on('error', ignore) // A write that the client no longer takes; 'close' follows and cancels.
-    if (hasBody(req)) this.#upload = new Upload(req, limits, this.#onStalled)
+    if (hasBody(req)) this.#upload = new Upload(req, limits, { onStalled: this.#onStalled, meter })
     else this.#arm(limits.headersMs)
     this.#parts.activity?.begin()
     dispatcher.dispatch({ ...options, body: this.#upload }, this)
@@ -70,7 +74,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) {
       this.#onInterim(status)
     } else if (this.#writeHead(status, textOf(controller.rawHeaders), cleanReason(reason))) {
-      this.#headSeen()
+      this.#headSeen(status)
       if (this.#parts.trace !== null) this.#parts.trace.answered(status)
       this.#arm(this.#parts.limits.bodyIdleMs)
       // Most answers bring their body in the same segment; only a head that stands alone is sent by itself.
@@ -84,8 +88,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#done || this.#bodiless) return
     this.#flushed = true
     this.#timer?.refresh()
-    const { res, activity } = this.#parts
+    const { res, activity, meter } = this.#parts
     activity?.note('request')
+    meter.sent(chunk.length)
     if (res.write(chunk)) return
     controller.pause()
     if (this.#listensForDrain) return
@@ -95,7 +100,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#done) return
-    this.#finish()
+    this.#finish(0)
     this.#parts.res.end()
     this.#dropUpload()
   }
@@ -140,7 +145,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   readonly #onClientClose = (): void => {
     if (this.#done) return
-    this.#finish()
+    this.#finish(0)
     this.#parts.trace?.failed(null)
     this.#cancel(new Error('the client went away'))
   }
@@ -160,15 +165,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /** From its start until here the request counts as work under way. */
-  #headSeen(): void {
+  #headSeen(status: number): void {
     if (this.#answered) return
     this.#answered = true
-    this.#parts.activity?.end()
+    const { activity, meter, since } = this.#parts
+    activity?.end()
+    meter.answered(status, performance.now() - since)
   }
 
-  #finish(): void {
+  /** @param status  of the answer, if its head is not out yet; 0 = there is none. */
+  #finish(status: number): void {
     this.#done = true
-    this.#headSeen()
+    this.#headSeen(status)
     if (this.#timer !== null) clearTimeout(this.#timer)
   }
 
@@ -180,7 +188,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Before the head is out the client gets a problem, after it a connection that visibly breaks. */
   #fail(error: HiveError): void {
     if (this.#done) return
-    this.#finish()
+    this.#finish(error.status)
     this.#parts.trace?.failed(error)
     this.#cancel(error)
     const { req, res, instance } = this.#parts

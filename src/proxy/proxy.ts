@@ -8,9 +8,10 @@ import { requestHeaders, type VerifyToken } from './headers.ts'
 import { holdRequest } from './held.ts'
 import { PROXY_LIMITS, type ProxyLimits } from './limits.ts'
 import { authorityOf, Pools } from './pools.ts'
-import { createResolver, type Destination, type Resolution, type Resolve } from './resolve.ts'
+import { createResolver, type Destination, type Resolution, type Resolve, statusOf } from './resolve.ts'
 import type { RouteTable } from './target.ts'
 import type { ProxyTracer, RequestTrace } from './tracer.ts'
+import { type Traffic, UNMETERED } from './traffic.ts'
 import { Tunnels } from './tunnels.ts'
 import { hasBody } from './upload.ts'
 
@@ -24,6 +25,8 @@ export interface ProxyParts {
   readonly limits?: Partial<ProxyLimits>
   /** null = nobody traces. */
   readonly tracer: ProxyTracer | null
+  /** Counts what passes; absent = nobody does. */
+  readonly traffic?: Traffic | undefined
 }
 
 /** The data plane: one look-up per request, then streams. */
@@ -33,6 +36,7 @@ export interface CocoonProxy {
   readonly tunnels: Tunnels
   readonly verifyToken: VerifyToken
   readonly tracer: ProxyTracer | null
+  readonly traffic: Traffic
   /** Answers one request in full. `instance` is the request id. */
   forward(req: IncomingMessage, res: ServerResponse, instance: string): void
   /** Ends the tunnels now and every exchange still under way after the drain time. */
@@ -47,6 +51,8 @@ interface Call {
   /** The request id. */
   readonly instance: string
   readonly trace: RequestTrace | null
+  /** When it came, in milliseconds of the monotonic clock. */
+  readonly since: number
 }
 
 type Answered = Extract<Resolution, { kind: 'redirect' | 'refused' }>
@@ -55,6 +61,7 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
   const limits = Object.freeze({ ...PROXY_LIMITS, ...parts.limits })
   const pools = new Pools(limits)
   const tunnels = new Tunnels(limits)
+  const traffic = parts.traffic ?? UNMETERED
   const resolve = createResolver({ ...parts, proxyAuth: parts.config.proxyAuth })
   const unsubscribe = parts.routes.onClosed((closed) => {
     pools.close(closed)
@@ -68,11 +75,13 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
     tunnels,
     verifyToken: parts.verifyToken,
     tracer: parts.tracer,
+    traffic,
     forward(req, res, instance) {
+      const since = performance.now()
       const again = () => resolve(req, false)
       const resolution = again()
       const trace = parts.tracer === null ? null : parts.tracer.begin(req)
-      const call = { req, res, instance, trace }
+      const call = { req, res, instance, trace, since }
       if (resolution.kind === 'open') return send(resolution.destination, call)
       if (resolution.kind !== 'sleeping') return answer(resolution, call)
       res.on('error', ignore)
@@ -94,7 +103,8 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
     },
   }
 
-  function answer(resolution: Answered, { req, res, instance, trace }: Call): void {
+  function answer(resolution: Answered, { req, res, instance, trace, since }: Call): void {
+    traffic.of(null).answered(statusOf(resolution), performance.now() - since)
     if (resolution.kind === 'redirect') answerRedirect(res, resolution.location)
     else answerProblem(req, res, resolution.error, instance)
     if (trace !== null) sayAnswered(trace, resolution)
@@ -103,7 +113,8 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
 
   function send(to: Destination, call: Call): void {
     const own = { prefix: to.prefix, authority: to.facts.authority, upstream: authorityOf(to.endpoint) }
-    const exchange = new Exchange({ ...call, own, limits, activity: to.route.activity })
+    const { activity, kind } = to.route
+    const exchange = new Exchange({ ...call, own, limits, activity, meter: traffic.of(kind) })
     const headers = requestHeaders(call.req, to.facts, parts.verifyToken)
     if (call.trace !== null) call.trace.sent(to.route, headers)
     exchange.start(pools.get(to.route, to.endpoint), { path: to.path, method: call.req.method ?? 'GET', headers })

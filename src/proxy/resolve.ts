@@ -53,6 +53,11 @@ export function createResolver(parts: ResolverParts): Resolve {
   }
 }
 
+/** The status that a request which reaches no cocoon is answered with. */
+export function statusOf(resolution: Extract<Resolution, { kind: 'redirect' | 'refused' }>): number {
+  return resolution.kind === 'redirect' ? 308 : resolution.error.status
+}
+
 function resolve(req: IncomingMessage, upgrade: boolean, parts: ResolverParts, proto: ReadProtocol): Resolution {
   const target = parts.readTarget(req)
   if (parts.config.proxyPort !== null && !isDataPlane(req)) {

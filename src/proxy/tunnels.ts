@@ -3,6 +3,7 @@ import { FrameScan } from './frames.ts'
 import type { ProxyLimits } from './limits.ts'
 import { attemptKey } from './pools.ts'
 import type { ActivitySink } from './target.ts'
+import type { TrafficMeter } from './traffic.ts'
 
 interface Attempt {
   readonly id: string
@@ -10,6 +11,8 @@ interface Attempt {
   readonly activity?: ActivitySink | null
   /** False = any protocol: then every byte counts as activity. */
   readonly isWebSocket?: boolean
+  /** Counts its bytes; absent = nobody does. */
+  readonly meter?: TrafficMeter
 }
 
 export interface Endable {
@@ -36,8 +39,15 @@ export class Tunnels {
   splice(attempt: Attempt, client: Socket, upstream: Socket): void {
     if (attempt.activity)
       for (const socket of [client, upstream]) watchData(socket, attempt.activity, attempt.isWebSocket === true)
+    if (attempt.meter) countData(attempt.meter, client, upstream)
     const tunnel = new Tunnel(client, upstream, this.#limits)
-    tunnel.whenOver(this.track(attempt, tunnel))
+    const forget = this.track(attempt, tunnel)
+    const { meter } = attempt
+    meter?.tunnelOpened()
+    tunnel.whenOver(() => {
+      forget()
+      meter?.tunnelClosed()
+    })
   }
 
   /**
@@ -71,6 +81,11 @@ function watchData(socket: Socket, activity: ActivitySink, isWebSocket: boolean)
   socket.on('data', (chunk: Buffer) => {
     if (scan === null || scan.sawData(chunk)) activity.note('tunnel')
   })
+}
+
+function countData(meter: TrafficMeter, client: Socket, upstream: Socket): void {
+  client.on('data', (chunk: Buffer) => meter.received(chunk.length))
+  upstream.on('data', (chunk: Buffer) => meter.sent(chunk.length))
 }
 
 /** How long an ended tunnel may take to flush what it holds. */

@@ -9,6 +9,7 @@ import { authorityOf } from './pools.ts'
 import type { CocoonProxy } from './proxy.ts'
 import type { Destination } from './resolve.ts'
 import type { RequestTrace } from './tracer.ts'
+import type { TrafficMeter } from './traffic.ts'
 import { unreachable, upstreamError, upstreamTimeout } from './upstream-error.ts'
 
 /** How an upgrade that comes to no tunnel is answered. */
@@ -26,25 +27,31 @@ export class UpgradeDial {
   readonly #client: Socket
   readonly #proxy: CocoonProxy
   readonly #trace: RequestTrace | null
+  readonly #since: number
+  #meter: TrafficMeter | null = null
   #request: ClientRequest | null = null
   #timer: NodeJS.Timeout | null = null
   #forget: () => void = () => undefined
   #settled = false
 
+  /** @param by  `since`: when it came, in milliseconds of the monotonic clock. */
   constructor(
     req: IncomingMessage,
     client: Socket,
-    by: { readonly proxy: CocoonProxy; readonly trace: RequestTrace | null },
+    by: { readonly proxy: CocoonProxy; readonly trace: RequestTrace | null; readonly since: number },
   ) {
     this.#req = req
     this.#client = client
     this.#proxy = by.proxy
     this.#trace = by.trace
+    this.#since = by.since
   }
 
   start(to: Destination, plain: PlainAnswers): void {
+    const meter = this.#proxy.traffic.of(to.route.kind)
+    this.#meter = meter
     const fail = (error: HiveError): void => {
-      if (!this.#settle()) return
+      if (!this.#settle(error.status)) return
       this.#trace?.failed(error)
       this.#request?.destroy()
       plain.refuse(error)
@@ -62,12 +69,12 @@ export class UpgradeDial {
         socket.destroy()
         return fail(unreachable())
       }
-      if (!this.#settle()) return socket.destroy()
+      if (!this.#settle(101)) return socket.destroy()
       this.#trace?.answered(101)
       this.#client.write(switchingHead(this.#req, headers), 'latin1')
       if (head.length > 0) socket.unshift(head)
       const isWebSocket = this.#req.headers.upgrade?.toLowerCase() === 'websocket'
-      this.#proxy.tunnels.splice({ ...to.route, isWebSocket }, this.#client, socket)
+      this.#proxy.tunnels.splice({ ...to.route, isWebSocket, meter }, this.#client, socket)
     })
     request.once('response', (answer) => this.#relay(answer, { own, plain, fail }))
     request.end()
@@ -105,7 +112,7 @@ export class UpgradeDial {
       to.fail(unreachable())
       return
     }
-    if (!this.#settle()) return
+    if (!this.#settle(status)) return
     this.#trace?.answered(status)
     answer.socket.setTimeout(this.#proxy.limits.bodyIdleMs, () => answer.destroy())
     const res = to.plain.answer()
@@ -129,15 +136,16 @@ export class UpgradeDial {
   }
 
   readonly #onClientClose = (): void => {
-    if (!this.#settle()) return
+    if (!this.#settle(0)) return
     this.#trace?.failed(null)
     this.#request?.destroy()
   }
 
   /** The first outcome counts. False = there was one before. Leaves nothing on the client that would keep this alive. */
-  #settle(): boolean {
+  #settle(status: number): boolean {
     if (this.#settled) return false
     this.#settled = true
+    this.#meter?.answered(status, performance.now() - this.#since)
     this.#client.off('close', this.#onClientClose)
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#forget()

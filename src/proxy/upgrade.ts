@@ -6,7 +6,7 @@ import { answerProblem, answerRedirect } from './answer.ts'
 import { refuseHandshake } from './handshake.ts'
 import { holdRequest } from './held.ts'
 import { type CocoonProxy, sayAnswered } from './proxy.ts'
-import type { Resolution } from './resolve.ts'
+import { type Resolution, statusOf } from './resolve.ts'
 import type { RequestTrace } from './tracer.ts'
 import { UpgradeDial } from './upgrade-dial.ts'
 
@@ -34,18 +34,19 @@ export function attachUpgrade(server: Server, proxy: CocoonProxy, refuse: Refuse
 }
 
 function upgrade(req: IncomingMessage, client: Socket, by: { proxy: CocoonProxy; refuse: RefuseRequest }): void {
+  const since = performance.now()
   const refused = by.refuse(req) ?? refuseHandshake(req)
   const again = () => by.proxy.resolve(req, true)
   const resolution: Resolution = refused === null ? again() : { kind: 'refused', error: refused }
   const { proxy } = by
   const trace = proxy.tracer === null ? null : proxy.tracer.begin(req)
   if (resolution.kind !== 'sleeping') {
-    proceed(req, client, { proxy, resolution, trace })
+    proceed(req, client, { proxy, resolution, trace, since })
     return
   }
   const hold = () => holdRequest(resolution, { req, client, limits: proxy.limits }, again)
   void (trace === null ? hold() : trace.within(hold)).then((woken) => {
-    if (woken !== null) proceed(req, client, { proxy, resolution: woken, trace })
+    if (woken !== null) proceed(req, client, { proxy, resolution: woken, trace, since })
     else trace?.failed(null)
   })
 }
@@ -54,16 +55,18 @@ interface Decided {
   readonly proxy: CocoonProxy
   readonly resolution: Exclude<Resolution, { kind: 'sleeping' }>
   readonly trace: RequestTrace | null
+  readonly since: number
 }
 
-function proceed(req: IncomingMessage, client: Socket, { proxy, resolution, trace }: Decided): void {
+function proceed(req: IncomingMessage, client: Socket, { proxy, resolution, trace, since }: Decided): void {
+  if (resolution.kind !== 'open') proxy.traffic.of(null).answered(statusOf(resolution), performance.now() - since)
   if (trace !== null && resolution.kind !== 'open') sayAnswered(trace, resolution)
   if (resolution.kind === 'refused') {
     answerRefusal(req, client, resolution.error)
   } else if (resolution.kind === 'redirect') {
     answerRedirect(plainAnswer(req, client), resolution.location)
   } else {
-    new UpgradeDial(req, client, { proxy, trace }).start(resolution.destination, {
+    new UpgradeDial(req, client, { proxy, trace, since }).start(resolution.destination, {
       answer: () => plainAnswer(req, client),
       refuse: (error) => answerRefusal(req, client, error),
     })

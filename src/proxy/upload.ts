@@ -1,8 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ProxyLimits } from './limits.ts'
+import type { TrafficMeter } from './traffic.ts'
 
 export type StalledSide = 'client' | 'cocoon'
+
+export interface UploadWatcher {
+  readonly onStalled: (side: StalledSide) => void
+  readonly meter: TrafficMeter
+}
 
 /**
  * A request's body on its way to the cocoon, with backpressure. A stream of its own, since undici destroys the stream
@@ -12,16 +18,18 @@ export class Upload extends Readable {
   readonly #source: IncomingMessage
   readonly #limits: ProxyLimits
   readonly #onStalled: (side: StalledSide) => void
+  readonly #meter: TrafficMeter
   #attached = false
   #waitsFor: StalledSide = 'cocoon'
   #movedAt = performance.now()
   #watch: NodeJS.Timeout | null = null
 
-  constructor(source: IncomingMessage, limits: ProxyLimits, onStalled: (side: StalledSide) => void) {
+  constructor(source: IncomingMessage, limits: ProxyLimits, { onStalled, meter }: UploadWatcher) {
     super()
     this.#source = source
     this.#limits = limits
     this.#onStalled = onStalled
+    this.#meter = meter
     // Errors reach the exchange through undici; one that comes after the exchange is over concerns nobody.
     this.on('error', () => undefined)
   }
@@ -49,6 +57,7 @@ export class Upload extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#moved('client')
+    this.#meter.received(chunk.length)
     if (this.push(chunk)) return
     this.#moved('cocoon')
     this.#source.pause()

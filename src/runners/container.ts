@@ -19,8 +19,8 @@ import { ownedObject, statusOf } from './container/observe.ts'
 import { pausedAmong } from './container/paused.ts'
 import type { RunCredentialHelper } from './container/registry-auth.ts'
 import { EngineRefusal } from './container/request.ts'
+import { ContainerUsage } from './container/usage.ts'
 import {
-  type CpuCapable,
   type ExecCapable,
   type HostAccess,
   type HostReachable,
@@ -31,6 +31,7 @@ import {
   type RunnerHandle,
   type RunnerStatus,
   RunnerUnreachable,
+  type StatsCapable,
 } from './driver.ts'
 import type { PauseSeeing } from './pause-seeing.ts'
 
@@ -50,10 +51,10 @@ export interface ContainerDriverOptions {
   readonly timeouts?: Partial<Timeouts>
 }
 
-type AllCapable = RunnerDriver & ExecCapable & CpuCapable & HostReachable & LogCapable
+type AllCapable = RunnerDriver & ExecCapable & StatsCapable & HostReachable & LogCapable
 
 /** Makes the driver. Nothing is asked of an engine yet: call `probe`. @throws Error  an address cannot be read. */
-export function createContainerDriver(options: ContainerDriverOptions): RunnerDriver & ExecCapable & CpuCapable {
+export function createContainerDriver(options: ContainerDriverOptions): RunnerDriver & ExecCapable & StatsCapable {
   return new ContainerDriver(options)
 }
 
@@ -66,6 +67,7 @@ class ContainerDriver implements AllCapable, PauseSeeing {
   readonly #images: ImageStore
   readonly #listenProbe: ListenProbe
   readonly #exec = new ContainerExec()
+  readonly #usage = new ContainerUsage()
 
   constructor(options: ContainerDriverOptions) {
     const timeouts = { ...TIMEOUTS, ...options.timeouts }
@@ -172,11 +174,9 @@ class ContainerDriver implements AllCapable, PauseSeeing {
     return this.#exec.run(await this.#pool.withId(id, signal), containerId, { command, signal })
   }
 
-  async cpuMs(handle: RunnerHandle, signal: AbortSignal) {
+  async stats(handle: RunnerHandle, signal: AbortSignal) {
     const { engine: id, containerId } = readHandle(handle)
-    const engine = await this.#pool.withId(id, signal)
-    // Without cgroups to account in (rootless on v1) an engine tells 0 for ever.
-    return engine.facts.limits ? engine.cpuMs(containerId, signal) : null
+    return this.#usage.of(await this.#pool.withId(id, signal), containerId, signal)
   }
 
   async hostAccess(handle: RunnerHandle | null, signal: AbortSignal): Promise<HostAccess> {

@@ -1,4 +1,5 @@
 import type { RunnerConfig, RunnerType } from '../kinds/kind.ts'
+import type { Usage } from './usage/usage.ts'
 
 export { type PauseSeeing, seesPauses } from './pause-seeing.ts'
 
@@ -218,14 +219,14 @@ export function canExec(driver: RunnerDriver): driver is RunnerDriver & ExecCapa
   return 'exec' in driver && typeof driver.exec === 'function'
 }
 
-/** Optional: tells how much CPU time a cocoon has used. */
-export interface CpuCapable {
-  /** Milliseconds of CPU time so far, over all its processes; null = not known. @throws RunnerUnreachable */
-  cpuMs(handle: RunnerHandle, signal: AbortSignal): Promise<number | null>
+/** Optional: tells what a cocoon uses. */
+export interface StatsCapable {
+  /** null = it does not run. Cheap enough to be asked every few seconds. @throws RunnerUnreachable */
+  stats(handle: RunnerHandle, signal: AbortSignal): Promise<Usage | null>
 }
 
-export function tellsCpu(driver: RunnerDriver): driver is RunnerDriver & CpuCapable {
-  return 'cpuMs' in driver && typeof driver.cpuMs === 'function'
+export function tellsStats(driver: RunnerDriver): driver is RunnerDriver & StatsCapable {
+  return 'stats' in driver && typeof driver.stats === 'function'
 }
 
 /** One line of output, or a part of a long one. Lines joined with a line feed after each that is not `partial` are the bytes as written. */

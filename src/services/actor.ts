@@ -4,7 +4,7 @@ import { act } from './actions.ts'
 import { Backoff } from './backoff.ts'
 import type { ActionContext, SupervisorParts } from './context.ts'
 import type { Fact } from './fact.ts'
-import type { ServiceRow } from './record.ts'
+import { isEnded, type ServiceRow } from './record.ts'
 import { type Action, type IntentRequest, intend, nextAction, observe, type Step } from './step.ts'
 
 interface RunningAction {
@@ -101,13 +101,21 @@ export class ServiceActor {
     const result = step(this.#row)
     if (result.outcome === 'refused') this.#log.debug({ reason: result.reason }, 'refused')
     if (result.outcome !== 'changed') return result
-    await this.#parts.table.write(result.row)
     const previous = this.#row
-    this.#row = result.row
-    this.#parts.view.publish(result.row)
-    this.#say(previous, result.row)
+    const row = this.#withStats(previous, result.row)
+    await this.#parts.table.write(row)
+    this.#row = row
+    this.#parts.view.publish(row)
+    this.#say(previous, row)
     this.wake()
     return result
+  }
+
+  /** What is known only in memory goes to the disk with the end of its attempt. */
+  #withStats(previous: ServiceRow, row: ServiceRow): ServiceRow {
+    const { id, attempt, state } = row.record
+    const ends = isEnded(state) && !isEnded(previous.record.state)
+    return ends ? { ...row, lastStats: this.#parts.lastStats(id, attempt) } : row
   }
 
   #start(action: Exclude<Action, 'none'>, key: string): void {

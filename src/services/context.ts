@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Exposure } from '../exposure/exposure.ts'
 import type { RunnerConfig, RunnerType } from '../kinds/kind.ts'
 import type { PrepareProgress, RunnerDriver, RunnerHandle } from '../runners/driver.ts'
+import type { StatsSample } from '../stats/sample.ts'
 import type { Fact } from './fact.ts'
 import type { PortPool } from './ports.ts'
 import type { ServiceRow } from './record.ts'
@@ -52,6 +53,8 @@ export interface SupervisorParts {
   readonly usesPort: (config: RunnerConfig) => boolean
   /** Takes what an ended attempt wrote into its log, before anything may remove it. Settles in time; never throws. */
   readonly drainLog: (row: ServiceRow) => Promise<void>
+  /** What an attempt used when it was last measured; null = it never was. */
+  readonly lastStats: (id: string, attempt: number) => StatsSample | null
 }
 
 /** One service as its actions see it. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type RunnerHandle, tellsCpu } from '../runners/driver.ts'
+import { type RunnerHandle, tellsStats } from '../runners/driver.ts'
 import type { ActionContext } from './context.ts'
 import { untilAborted } from './first-of.ts'
 
@@ -41,8 +41,12 @@ async function cpuMeter(
   signal: AbortSignal,
 ): Promise<() => Promise<boolean>> {
   const { driver } = context
-  if (!tellsCpu(driver)) return async () => false
-  const read = () => driver.cpuMs(handle, signal).catch(() => null)
+  if (!tellsStats(driver)) return async () => false
+  const read = () =>
+    driver.stats(handle, signal).then(
+      (usage) => usage?.cpuMs ?? null,
+      () => null,
+    )
   let before = { at: performance.now(), cpuMs: await read() }
   return async () => {
     const now = { cpuMs: await read(), at: performance.now() }

@@ -1,5 +1,6 @@
 import type { RunnerConfig, RunnerType } from '../kinds/kind.ts'
 import type { Endpoint, PortBinding, RunnerHandle } from '../runners/driver.ts'
+import type { StatsSample } from '../stats/sample.ts'
 
 /** The service: the durable record of one cocoon. The wire shape, the private row around it, and the legal states. */
 
@@ -216,6 +217,8 @@ export interface ServiceRow {
   readonly leaseUntil: string | null
   /** Absent = it neither exposes nor uses anything. */
   readonly proofs?: SharedProofs
+  /** What the last attempt that ended used when it was last measured; a row of an earlier version does not say. */
+  readonly lastStats?: StatsSample | null
   /** AES-256-GCM of `{environment, vars, setup_token, cocoon_secret}`; null once removed. */
   readonly sealed: Uint8Array | null
 }

@@ -78,6 +78,7 @@ it('a real Prometheus scrapes Hive with the bearer token', {
   const hive = await busyHive(t)
   const directory = await mkdtemp(join(tmpdir(), 'hive-prometheus-'))
   t.after(() => rm(directory, { recursive: true, force: true }))
+  assert.equal((await fetch(`${hive.url}/cocoons/nobody/`)).status, 404)
   const config = {
     global: { scrape_interval: '1s' },
     scrape_configs: [
@@ -100,14 +101,17 @@ it('a real Prometheus scrapes Hive with the bearer token', {
     { stdio: 'ignore' },
   )
   t.after(() => child.kill('SIGKILL'))
-  const query = `http://127.0.0.1:${port}/api/v1/query?query=hive_services_active`
-  await until(
-    async () => {
-      const answer = await fetch(query).catch(() => null)
-      const found = answer?.ok ? ((await answer.json()) as { data: { result: { value: [number, string] }[] } }) : null
-      return found?.data.result[0]?.value[1] === '1'
-    },
-    30_000,
-    'a scrape',
+  const ask = async (query: string) => {
+    const url = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(query)}`
+    const answer = await fetch(url).catch(() => null)
+    const found = answer?.ok ? ((await answer.json()) as { data: { result: { value: [number, string] }[] } }) : null
+    return found?.data.result[0]?.value[1]
+  }
+  await until(async () => (await ask('hive_services_active')) === '1', 30_000, 'a scrape')
+  // The proxy's own counters arrive as types Prometheus can work with.
+  assert.equal(await ask('hive_proxy_requests_total{kind="none",status="4xx"}'), '1')
+  assert.match(
+    (await ask('histogram_quantile(0.5, hive_proxy_request_seconds_bucket{kind="none"})')) ?? '',
+    /^[\d.e-]+$/,
   )
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { canExec, type RunnerDriver, tellsCpu } from '../../src/runners/driver.ts'
+import { canExec, type RunnerDriver, tellsStats } from '../../src/runners/driver.ts'
 import { until } from './deadline.ts'
 import type { Bench } from './runner-contract.ts'
 
@@ -52,15 +52,16 @@ export function execTests(contract: Contract): void {
     await assert.rejects(driver.exec(handle, ['true'], bench.signal))
   })
 
-  contract('cpuMs grows while a command in the cocoon computes', async (bench) => {
+  contract('stats: the CPU time grows while a command in the cocoon computes', async (bench) => {
     const driver = execOf(bench.driver)
-    if (driver === null || !tellsCpu(driver)) return
+    if (driver === null || !tellsStats(driver)) return
     const { handle } = await bench.launch('sleep')
-    const before = await driver.cpuMs(handle, bench.signal)
-    if (before === null) return
+    const cpuMs = async () => (await driver.stats(handle, bench.signal))?.cpuMs ?? Number.NaN
+    const before = await cpuMs()
+    assert.ok(before >= 0, 'it is known')
     const over = new AbortController()
     const busy = driver.exec(handle, ['sh', '-c', 'i=0; while [ $i -lt 2000000 ]; do i=$((i+1)); done'], over.signal)
-    await until(async () => ((await driver.cpuMs(handle, bench.signal)) ?? 0) - before > 100, 20_000, 'using CPU')
+    await until(async () => (await cpuMs()) - before > 100, 20_000, 'using CPU')
     over.abort()
     await busy.catch(() => undefined)
   })

@@ -10,10 +10,22 @@ import type {
   RunnerDriver,
   RunnerHandle,
   RunnerStatus,
+  StatsCapable,
 } from '../../src/runners/driver.ts'
 import { RunnerUnreachable } from '../../src/runners/driver.ts'
+import type { Usage } from '../../src/runners/usage/usage.ts'
 
-export type FakeCall = 'prepare' | 'start' | 'inspect' | 'wait' | 'stop' | 'remove' | 'list' | 'listens' | 'probe'
+export type FakeCall =
+  | 'prepare'
+  | 'start'
+  | 'inspect'
+  | 'wait'
+  | 'stop'
+  | 'remove'
+  | 'list'
+  | 'listens'
+  | 'probe'
+  | 'stats'
 
 /** What a fake cocoon does once launched. */
 export interface FakeBehaviour {
@@ -30,6 +42,8 @@ export interface FakeOptions {
   readonly type?: RunnerType
   readonly behave?: (spec: LaunchSpec) => FakeBehaviour
   readonly prepared?: Prepared
+  /** What a running cocoon uses; absent = the runner does not tell. */
+  readonly usage?: () => Usage
 }
 
 interface FakeCocoon {
@@ -136,7 +150,15 @@ export class FakeRunner {
       listens: (handle, _binding, signal) =>
         this.#act('listens', keyOf(handle), signal, async () => this.#listens(handle)),
       close: async () => {},
+      ...this.#stats(),
     }
+  }
+
+  #stats(): Partial<StatsCapable> {
+    const { usage } = this.#options
+    if (usage === undefined) return {}
+    const read = (key: string) => (this.#cocoons.get(key)?.exit === null ? usage() : null)
+    return { stats: (handle, signal) => this.#act('stats', keyOf(handle), signal, async () => read(keyOf(handle))) }
   }
 
   async #act<T>(call: FakeCall, what: string, signal: AbortSignal, effect: () => Promise<T>): Promise<T> {

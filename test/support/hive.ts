@@ -45,6 +45,7 @@ export interface HiveOptions {
   readonly drivers?: readonly RunnerDriver[]
   readonly clock?: Clock
   readonly signalingTimings?: Partial<SignalingTimings>
+  readonly statsIntervalMs?: number
   /** A state directory to go on with; a new one is made and removed otherwise. */
   readonly directory?: string
 }
@@ -92,6 +93,7 @@ export async function openHive(t: TestContext, options: HiveOptions = {}): Promi
     ...(options.drivers && { drivers: options.drivers }),
     ...(options.clock && { clock: options.clock }),
     ...(options.signalingTimings && { signalingTimings: options.signalingTimings }),
+    ...(options.statsIntervalMs && { statsIntervalMs: options.statsIntervalMs }),
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo

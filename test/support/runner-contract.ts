@@ -6,6 +6,7 @@ import type { Launched, LaunchSpec, RunnerDriver, RunnerHandle } from '../../src
 import { LaunchRefused } from '../../src/runners/driver.ts'
 import { until, within } from './deadline.ts'
 import { execTests } from './exec-contract.ts'
+import { statsTests } from './stats-contract.ts'
 
 /**
  * The worker programs that a harness must offer:
@@ -65,6 +66,7 @@ export function runnerContract(
     launchTests(contract)
     abortTests(contract)
     execTests(contract)
+    statsTests(contract)
   })
 }
 

@@ -92,6 +92,7 @@ export async function openSupervisor(t: TestContext, setup: SupervisorSetup = {}
     fillPlaceholders: fillArguments,
     usesPort: () => false,
     drainLog: async () => {},
+    lastStats: () => null,
     kinds: new Map(kinds.map((kind) => [kind.id, kind])),
     rules: { acceptsEnvironment: () => true, checkRequestId: () => null },
     describe: (kind) => drivers.get(kind.runner_type)?.describe(kind.config) ?? NO_RUNNER,

@@ -5,6 +5,7 @@ import { EXIT, type ExitCode } from '../failure.ts'
 import { printable } from '../io.ts'
 import { type Service, servicePath } from '../service.ts'
 import { formatMs } from '../time.ts'
+import { statsBlock } from './stats.ts'
 
 export const show: Command = {
   name: 'show',
@@ -43,7 +44,10 @@ async function showPostMortem(invocation: Invocation, client: Client, path: stri
   }
   const timeline = found.timeline.map(({ at, type, data }) => `  ${at}  ${type}  ${JSON.stringify(data)}`)
   const log = found.log.map(({ time, stream, line }) => `  ${time}  ${stream}  ${line}`)
-  const text = ['', 'timeline', ...timeline, '', 'last output', ...log].map((line) => `${printable(line)}\n`).join('')
+  const used = found.stats === null ? [] : ['', 'last stats', ...statsBlock(found.stats, false).trimEnd().split('\n')]
+  const text = [...used, '', 'timeline', ...timeline, '', 'last output', ...log]
+    .map((line) => `${printable(line)}\n`)
+    .join('')
   io.stdout.write(block(found.service) + text)
   return EXIT.ok
 }

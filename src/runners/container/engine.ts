@@ -212,14 +212,12 @@ export class Engine {
     return typeof code === 'number' ? code : 'running'
   }
 
-  /** CPU time used so far in milliseconds; null = the engine does not tell. */
-  async cpuMs(id: string, signal: AbortSignal): Promise<number | null> {
+  /** One measurement as the engine gives it; null = it does not run. Has its own deadline, as all calls. */
+  async stats(id: string, signal: AbortSignal): Promise<unknown> {
     const query = { stream: false, 'one-shot': true }
-    const request = { method: 'GET', path: `/containers/${id}/stats`, query } as const
-    const { body } = await this.#call(request, signal, [200, 404, 409])
-    const { cpu_stats } = (body ?? {}) as { cpu_stats?: { cpu_usage?: { total_usage?: unknown } } }
-    const usage = cpu_stats?.cpu_usage?.total_usage
-    return typeof usage === 'number' ? usage / 1e6 : null
+    const request = { method: 'GET', path: `/containers/${id}/stats`, query, isMeasurement: true } as const
+    const { status, body } = await this.#call(request, signal, [200, 404, 409])
+    return status === 200 ? body : null
   }
 
   async #call(

@@ -13,6 +13,8 @@ export interface EngineRequest {
   readonly registryAuth?: Readonly<Record<string, string>> | null
   /** Goes out even if the circuit is open. */
   readonly isProbe?: boolean
+  /** Does not open the circuit: an engine that is slow to measure may do everything else. */
+  readonly isMeasurement?: boolean
 }
 
 /** Sends a request and gives back the answer's head; the body is still to be read. */
@@ -65,7 +67,7 @@ export async function ask(
     line.circuit.answered()
     return { status: response.statusCode ?? 0, body, headers: response.headers }
   } catch (error) {
-    if (limit.isOver()) line.circuit.timedOut()
+    if (limit.isOver() && request.isMeasurement !== true) line.circuit.timedOut()
     if (signal.aborted) throw signal.reason
     throw unreachable(line.address, error)
   } finally {

@@ -1,7 +1,6 @@
 import type { RunnerConfig } from '../../kinds/kind.ts'
 import {
   type Availability,
-  type CpuCapable,
   type ExecCapable,
   type KindFacts,
   LaunchRefused,
@@ -12,13 +11,13 @@ import {
   type RunnerDriver,
   type RunnerHandle,
   RunnerUnreachable,
+  type StatsCapable,
 } from '../driver.ts'
 import type { PauseSeeing } from '../pause-seeing.ts'
 import { closeCgroupParent } from './cgroup.ts'
 import { checkLaunch, scriptConfig } from './checks.ts'
 import { findTool } from './command.ts'
 import { cageOf, workerRuns } from './containment.ts'
-import { cpuMs } from './cpu.ts'
 import { execInCocoon } from './exec.ts'
 import { parseHandle } from './handle.ts'
 import { makeRoots, openHost, type ScriptDriverOptions, type ScriptHost } from './host.ts'
@@ -31,6 +30,7 @@ import { weakLimits } from './rlimits.ts'
 import { sweepDrafts } from './run-directory.ts'
 import { startAttempt } from './starting.ts'
 import { sweepUids } from './uids.ts'
+import { ScriptUsage } from './usage.ts'
 import { waitForEnd } from './waiting.ts'
 
 export type { ScriptDriverOptions } from './host.ts'
@@ -43,8 +43,9 @@ export type { ScriptDriverOptions } from './host.ts'
  */
 export function createScriptDriver(
   options: ScriptDriverOptions,
-): RunnerDriver & ExecCapable & CpuCapable & LogCapable & PauseSeeing {
+): RunnerDriver & ExecCapable & StatsCapable & LogCapable & PauseSeeing {
   const host = openHost(options)
+  const usage = new ScriptUsage(host)
   const fallocate = findTool('fallocate', options.hostEnvironment.PATH)
   return {
     type: 'script',
@@ -63,7 +64,10 @@ export function createScriptDriver(
     paused: async (handles) => pausedAmong(handles, host.bootId),
     listens: (handle, binding, signal) => listens(host, handle, { binding, signal }),
     exec: (handle, command, signal) => execInCocoon(host, parseHandle(handle), { command, signal }),
-    cpuMs: async (handle) => cpuMs(host, parseHandle(handle)),
+    stats: async (handle, signal) => {
+      signal.throwIfAborted()
+      return usage.of(parseHandle(handle))
+    },
     logs: (handle, query, signal) => {
       const script = parseHandle(handle)
       const output = { directory: targetOf(host, script).directory, attempt: script.attempt, fallocate }
