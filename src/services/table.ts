@@ -17,16 +17,6 @@ export interface DocumentStore {
   documents(collection: string): Promise<ReadonlyMap<string, unknown>>
 }
 
-/** Small JSON bodies that must survive a restart, in the same file and under the same rules as the rows. */
-export interface DocumentStore {
-  /** Keeps a body under its collection and key, in place of an older one. @throws HIVE_STORE_FAILED, HIVE_STORE_FULL */
-  putDocument(collection: string, key: string, body: unknown): Promise<void>
-  /** Fine if there is none. @throws HIVE_STORE_FAILED, HIVE_STORE_FULL */
-  dropDocument(collection: string, key: string): Promise<void>
-  /** Everything of a collection that is on the disk, by key. A put under way may not be in it yet. */
-  documents(collection: string): Promise<ReadonlyMap<string, unknown>>
-}
-
 /** The service table on disk: one worker thread, one writer. A promise that resolves means the row is on the disk. */
 export interface ServiceTable extends DocumentStore {
   /** @throws StateDirectoryError  a row cannot be read. */

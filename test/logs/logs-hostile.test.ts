@@ -87,11 +87,11 @@ test('F61 A25: followers are limited, and abandoned ones leave nothing behind', 
       )
       return socket
     })
-    await until(() => log.listeners === 20, 10_000, 'twenty followers')
+    await until(() => log.listeners === 20, 30_000, 'twenty followers')
     const { status, body, headers } = await hive.call('GET', '/services/talker/logs?follow=true')
     assert.deepEqual([status, body.code, headers.get('retry-after')], [429, 'HIVE_TOO_MANY_FOLLOWERS', '5'])
     for (const socket of sockets) socket.destroy()
-    await until(() => log.listeners === 0, 10_000, 'the end of all followers')
+    await until(() => log.listeners === 0, 30_000, 'the end of all followers')
   }
 })
 

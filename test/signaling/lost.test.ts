@@ -96,6 +96,7 @@ describe('a result survives', () => {
     const hive = await openFake(t, server.url, runner)
     await registered(hive)
     for (const client of server.clients) tell(client, SPAWN)
+    await until(() => server.received.filter(isResult).length === 2, 15_000, 'the result, and once more')
     await until(() => isSettled(hive), 15_000, 'the receipt')
     for (const client of server.clients) client.close()
     await until(() => server.connections === 3, 10_000, 'another connection')

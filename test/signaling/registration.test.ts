@@ -40,9 +40,9 @@ describe('the generation', () => {
       const metrics = (await hive.call('GET', '/metrics')).text
       assert.match(metrics, /^hive_signaling_state\{state="registered"\} 1$/m)
       assert.match(metrics, /^hive_signaling_state\{state="waiting"\} 0$/m)
-      const told = await hive.app.events.after(0)
-      const states = told.events.filter(({ type }) => type === 'signaling').map(({ data }) => data['state'])
-      assert.equal(states.at(-1), 'registered')
+      const lastTold = async () =>
+        (await hive.app.events.after(0)).events.findLast(({ type }) => type === 'signaling')?.data['state']
+      await until(async () => (await lastTold()) === 'registered', 10_000, 'the event of it')
       const { signaling } = (await hive.call('GET', '/readyz')).body
       assert.deepEqual([signaling.state, signaling.generation], ['registered', found])
       const app = await openApp(t, `${server.url}${found === 2 ? '?kind=app' : ''}`)
