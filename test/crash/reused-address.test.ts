@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { RecordingClient, Reply } from '../support/crash/client.ts'
+import { notDrawn } from '../support/crash/seed.ts'
 import { worldOf } from '../support/crash/world.ts'
 import { freePort } from '../support/free-port.ts'
 
@@ -28,9 +29,10 @@ function hammer(client: RecordingClient, name: string) {
 }
 
 describe('an address is used by another cocoon afterwards', () => {
-  for (const [kind, host] of Object.entries(ENGINES))
+  const skipped = notDrawn(1, 2)
+  for (const [index, [kind, host]] of Object.entries(ENGINES).entries())
     it(`F39: a fixed port of ${kind}: the old name never leads to the new cocoon`, {
-      skip: host === undefined && `there is no ${kind}`,
+      skip: skipped(index) || (host === undefined && `there is no ${kind}`),
     }, async (t) => {
       const runner_config = { image: IMAGE, ports: [`${await freePort()}:8080`], pull: 'never', stop_grace: '1s' }
       const kinds = [{ id: 'fixed', runner_type: kind, runner_config }]
