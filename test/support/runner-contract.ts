@@ -60,7 +60,8 @@ export function runnerContract(
 ): void {
   const tests: { readonly title: string; readonly body: (bench: Bench) => Promise<void> }[] = []
   const contract: Contract = (title, body) => void tests.push({ title, body })
-  for (const part of [lifeTests, endTests, adoptionTests, launchTests, abortTests, execTests, statsTests]) part(contract)
+  for (const part of [lifeTests, endTests, adoptionTests, launchTests, abortTests, execTests, statsTests])
+    part(contract)
   const skip = notDrawn(options.sample ?? tests.length, tests.length)
   describe(`${name} keeps the driver contract`, { skip: options.skip ?? false }, () => {
     for (const [index, { title, body }] of tests.entries())
