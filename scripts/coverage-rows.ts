@@ -3,7 +3,8 @@ import { join, relative } from 'node:path'
 
 /**
  * Which rows of the fault matrix (F) and of the tables of hostile input (A K P W U) have a test: a row counts when its
- * id begins the title of a test, or an entry of a table that titles are made of.
+ * id begins the title of a test, or an entry of a table that titles are made of. Prints each row with the titles and
+ * their files, or `none` and why (scripts/rows-without-test.json).
  *
  *   npm run rows [-- --missing]
  */
@@ -16,47 +17,39 @@ const ROWS: Readonly<Record<string, readonly number[]>> = {
   W: range(1, 14),
   U: range(1, 14),
 }
-
-/** Rows that nothing of Hive acts on yet. */
-const LATER: Readonly<Record<string, string>> = {
-  A4: 'there is one token, without scopes',
-  F69: 'the swarm runner comes later',
-}
-
 const ROOT = new URL('..', import.meta.url).pathname
+/** The ids that a string literal begins with, such as `F1 F2: title`, `A1, A2: title` or `K3`, and what follows them. */
+const LITERAL = /(['"`])((?:[FAKPWU]\d{1,2}(?:, ?| |-|–|\/|(?=['"`:.(])|(?=\))))+)(.*?)\1/g
+
+const reasons = JSON.parse(await readFile(join(ROOT, 'scripts/rows-without-test.json'), 'utf8')) as Record<
+  string,
+  string
+>
 const found = await rowsInTests(join(ROOT, 'test'))
 const onlyMissing = process.argv.includes('--missing')
-let missing = 0
-for (const [letter, numbers] of Object.entries(ROWS)) {
-  for (const id of numbers.map((number) => `${letter}${number}`)) {
-    const files = found.get(id)
-    if (files === undefined) missing++
-    if (files !== undefined && onlyMissing) continue
-    const where = files === undefined ? `no test${LATER[id] ? ` (${LATER[id]})` : ''}` : [...files].join(' ')
-    process.stdout.write(`${id.padEnd(4)} ${where}\n`)
-  }
+const ids = Object.entries(ROWS).flatMap(([letter, numbers]) => numbers.map((number) => `${letter}${number}`))
+for (const id of ids) {
+  const titles = [...(found.get(id) ?? [])]
+  if (titles.length > 0 && onlyMissing) continue
+  const lines = titles.length > 0 ? titles : [`none: ${reasons[id] ?? 'it is not written yet'}`]
+  process.stdout.write(`${id.padEnd(4)} ${lines.join('\n     ')}\n`)
 }
-const all = Object.values(ROWS).flat().length
-process.stdout.write(`${all - missing} of ${all} rows have a test, ${missing} have none\n`)
+const missing = ids.filter((id) => !found.has(id)).length
+process.stdout.write(`${ids.length - missing} of ${ids.length} rows have a test, ${missing} have none\n`)
 
-/** Files by row id. */
+/** Titles with their files, by row id. */
 async function rowsInTests(directory: string): Promise<Map<string, Set<string>>> {
   const rows = new Map<string, Set<string>>()
-  for (const file of await readdir(directory, { recursive: true })) {
+  for (const file of (await readdir(directory, { recursive: true })).sort()) {
     if (!file.endsWith('.ts')) continue
     const path = join(directory, file)
-    for (const id of idsIn(await readFile(path, 'utf8'))) {
-      const files = rows.get(id) ?? new Set()
-      rows.set(id, files.add(relative(ROOT, path)))
+    for (const [, , ids = '', rest = ''] of (await readFile(path, 'utf8')).matchAll(LITERAL)) {
+      const title = rest.replace(/^[:.) ]+/, '')
+      const line = `${relative(ROOT, path)}${title === '' ? '' : `: ${title}`}`
+      for (const id of expand(ids)) rows.set(id, (rows.get(id) ?? new Set()).add(line))
     }
   }
   return rows
-}
-
-/** Ids at the beginning of string literals, such as `F1 F2: title`, `A1, A2: title` or `K3`. */
-function* idsIn(source: string): Generator<string> {
-  for (const [, ids = ''] of source.matchAll(/['"`]((?:[FAKPWU]\d{1,2}(?:, ?| |-|–|\/|(?=['"`:.)(])))+)/g))
-    for (const id of expand(ids)) yield id
 }
 
 /** `F1-F4` is four rows. */

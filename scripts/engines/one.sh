@@ -16,6 +16,7 @@ shift 4
 
 . "$here/daemon.sh"
 . "$here/docker.sh"
+podman_network=hive-podman$number
 . "$here/podman.sh"
 
 case "$engine $verb" in

@@ -3,6 +3,10 @@
 podman_socket=$dir/podman/podman.sock
 rootless_socket=$dir/rootless/run/podman.sock
 
+# Netavark keeps the packet rules of a network in chains that are named after it, and empties them with its last container:
+# engines that come and go beside others need a network with a name of its own.
+podman_network=${podman_network:-podman}
+
 podman_ping() { curl -sf -o /dev/null --max-time 2 --unix-socket "$1" http://engine/_ping; }
 podman_answers() { podman_ping "$podman_socket"; }
 rootless_answers() { podman_ping "$rootless_socket"; }
@@ -27,11 +31,12 @@ volume_path = "$home/volumes"
 [network]
 network_backend = "netavark"
 network_config_dir = "$home/networks"
+default_network = "$podman_network"
 END
   # The default network with a bridge of its own; `podman0` may be the host's.
   mkdir -p "$home/networks"
-  cat >"$home/networks/podman.json" <<END
-{"name": "podman", "id": "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9", "driver": "bridge",
+  cat >"$home/networks/$podman_network.json" <<END
+{"name": "$podman_network", "id": "$(printf %s "$podman_network" | sha256sum | cut -c1-64)", "driver": "bridge",
  "network_interface": "hive-podman$number", "created": "2026-01-01T00:00:00Z",
  "subnets": [{"subnet": "10.231.$number.0/24", "gateway": "10.231.$number.1"}],
  "ipv6_enabled": false, "internal": false, "dns_enabled": false, "ipam_options": {"driver": "host-local"}}

@@ -23,13 +23,13 @@ const tracing = noStrace()
 const PROGRAM = [new URL('../support/fixtures/failpoint-hive.ts', import.meta.url).pathname]
 const SWEEPS: readonly Sweep[] = [
   kills('fsync,fdatasync', 60, 3),
-  kills('pwrite64', 300, 2),
+  kills('pwrite64', 300, 1),
   kills('rename', 4, 1),
   {
     title: 'F5 F1 F2 F3 F4: between the Nth two steps',
     command: (nth) => ({ program: PROGRAM, env: { CRASH_POINT: 'any', CRASH_SKIP: String(nth - 1) } }),
     about: 130,
-    samples: 3,
+    samples: 2,
     skip: false,
   },
 ]

@@ -12,7 +12,11 @@ import { type ContractWorker, type RunnerHarness, runnerContract } from '../supp
 /** The shared contract suite on each engine that is there. */
 for (const name of ['docker', 'podman', 'podman-rootless'] as const) {
   const engine = engineOrSkip(name)
-  runnerContract(name, () => harness(engine), { skip: engine.skip })
+  runnerContract(name, () => harness(engine), {
+    skip: engine.skip,
+    // The same code as for root's Podman; what differs is the engine.
+    ...(name === 'podman-rootless' && { sample: 8 }),
+  })
 }
 
 /** Serves `/env` too, as plain text of its own environment. */

@@ -44,6 +44,7 @@ try {
   let hive = await world.start()
   while (performance.now() < until && violations.length === 0) {
     await live(hive)
+    await dieEarly()
     hive = await world.start()
     const records = await world.check(hive)
     peaks.services = Math.max(peaks.services, records.filter(({ state }) => state === 'running').length)
@@ -66,6 +67,14 @@ const report = {
 process.stdout.write(`${JSON.stringify(report)}\n`)
 await world.close(violations.length > 0)
 process.exitCode = violations.length > 0 ? 1 : 0
+
+/** Now and then the next Hive is killed, too, while it loads its table and adopts what lives. */
+async function dieEarly(): Promise<void> {
+  while (random() < 0.3) {
+    await world.startAndSignal('SIGKILL', 100 + random() * 2_000)
+    kills++
+  }
+}
 
 /** A while of churn, then the end of Hive in the middle of it. */
 async function live(hive: HiveProcess): Promise<void> {

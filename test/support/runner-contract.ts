@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { inspect } from 'node:util'
 import type { Launched, LaunchSpec, RunnerDriver, RunnerHandle } from '../../src/runners/driver.ts'
 import { LaunchRefused } from '../../src/runners/driver.ts'
+import { notDrawn } from './crash/seed.ts'
 import { until, within } from './deadline.ts'
 import { execTests } from './exec-contract.ts'
 import { statsTests } from './stats-contract.ts'
@@ -50,23 +51,21 @@ export interface Bench {
 /**
  * Registers the tests that hold for every driver.
  * @param skip  a reason why the runner cannot be tested here; false = run.
+ * @param sample  how many of them are drawn for a default run, where another suite runs them all on the same code.
  */
 export function runnerContract(
   name: string,
   makeHarness: () => RunnerHarness | Promise<RunnerHarness>,
-  options: { readonly skip?: string | false } = {},
+  options: { readonly skip?: string | false; readonly sample?: number } = {},
 ): void {
-  const contract = (title: string, body: (bench: Bench) => Promise<void>): void => {
-    it(title, async (t) => body(await openBench(t, await makeHarness())))
-  }
+  const tests: { readonly title: string; readonly body: (bench: Bench) => Promise<void> }[] = []
+  const contract: Contract = (title, body) => void tests.push({ title, body })
+  for (const part of [lifeTests, endTests, adoptionTests, launchTests, abortTests, execTests, statsTests])
+    part(contract)
+  const skip = notDrawn(options.sample ?? tests.length, tests.length)
   describe(`${name} keeps the driver contract`, { skip: options.skip ?? false }, () => {
-    lifeTests(contract)
-    endTests(contract)
-    adoptionTests(contract)
-    launchTests(contract)
-    abortTests(contract)
-    execTests(contract)
-    statsTests(contract)
+    for (const [index, { title, body }] of tests.entries())
+      it(title, { skip: skip(index) }, async (t) => body(await openBench(t, await makeHarness())))
   })
 }
 

@@ -16,7 +16,8 @@ export async function pausedAmong(
     (engine) => answered(() => engine.list(label, signal, { status: ['paused'] })),
     signal,
   )
-  const ids = new Set(listed.map((entry) => (entry as { readonly Id?: unknown }).Id))
+  const entries = listed as readonly { readonly Id?: unknown; readonly State?: unknown }[]
+  const ids = new Set(entries.filter(({ State }) => State === 'paused').map(({ Id }) => Id))
   const isPaused = (handle: RunnerHandle) => ids.has(readHandle(handle).containerId)
   return new Set([...handles].filter(([, handle]) => isPaused(handle)).map(([key]) => key))
 }

@@ -21,3 +21,12 @@ export function sample(random: () => number, count: number, last: number): numbe
   while (drawn.size < Math.min(count, last)) drawn.add(1 + Math.floor(random() * last))
   return [...drawn].sort((a, b) => a - b)
 }
+
+/**
+ * Of tests that are many and alike, so many are drawn for a default run; `npm run test:crash` runs all.
+ * @returns for `skip`: false for a test that is drawn. It is asked by the number of the test, from 0.
+ */
+export function notDrawn(count: number, of: number): (index: number) => string | false {
+  const drawn = new Set(sample(randomFrom(SEED), count, of))
+  return (index) => (ALL || drawn.has(index + 1) ? false : 'not drawn: npm run test:crash')
+}
