@@ -1,5 +1,6 @@
+import { access } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
-import Docker from 'dockerode'
+import type Docker from 'dockerode'
 import type { ContainerConfig } from '../kinds/kind.ts'
 import { Circuit } from './container/circuit.ts'
 import { answered, removeAll, stopContainer, waitForExit } from './container/end.ts'
@@ -18,7 +19,7 @@ import { ListenProbe } from './container/listen-probe.ts'
 import { readContainerLogs } from './container/logs.ts'
 import { ownedObject, statusOf } from './container/observe.ts'
 import type { RunCredentialHelper } from './container/registry-auth.ts'
-import { type Dial, EngineRefusal } from './container/request.ts'
+import { ANY_STATUS, type Dial, EngineRefusal } from './container/request.ts'
 import {
   type CpuCapable,
   type ExecCapable,
@@ -211,9 +212,6 @@ function openLine(text: string): Candidate & { readonly agent: EngineAgent } {
   return { address, line, agent }
 }
 
-/** Every status is an answer: what it means is decided where the call is made. */
-const ANY_STATUS = new Proxy({}, { get: () => true })
-
 /**
  * Requests through dockerode's client, as streams. Its ready-made calls are not used: create puts the whole body, with
  * the environment's secrets, into the URL as well; an answer that breaks off never settles; none has a size limit.
@@ -226,9 +224,11 @@ function dialer(address: EngineAddress, agent: EngineAgent): Dial {
       : { socketPath: undefined, host: address.host, port: address.port }
   const unset = { ca: undefined, cert: undefined, key: undefined, timeout: undefined, username: undefined }
   const settings: object = { ...where, ...unset, protocol: 'http', agent }
-  const { modem } = new Docker(settings)
-  return ({ method, path, query, body, registryAuth }, signal) =>
-    new Promise<IncomingMessage>((resolve, reject) => {
+  let modem: Docker['modem'] | null = null
+  return async ({ method, path, query, body, registryAuth }, signal) => {
+    const client = modem ?? (await openModem(address, settings))
+    modem = client
+    return new Promise<IncomingMessage>((resolve, reject) => {
       const call = {
         method,
         path: query === undefined ? path : `${path}?`,
@@ -238,8 +238,16 @@ function dialer(address: EngineAddress, agent: EngineAgent): Dial {
         isStream: true,
         statusCodes: ANY_STATUS,
       }
-      modem.dial(call as never, (error: Error | null, answer: unknown) =>
+      client.dial(call as never, (error: Error | null, answer: unknown) =>
         error === null || error === undefined ? resolve(answer as IncomingMessage) : reject(error),
       )
     })
+  }
+}
+
+/** Loaded once there is an engine to talk to: the package brings SSH and gRPC along, 20 MB where there is none. */
+async function openModem(address: EngineAddress, settings: object): Promise<Docker['modem']> {
+  if ('socketPath' in address) await access(address.socketPath)
+  const { default: Client } = await import('dockerode')
+  return new Client(settings).modem
 }
