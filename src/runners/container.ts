@@ -245,7 +245,7 @@ function dialer(address: EngineAddress, agent: EngineAgent): Dial {
   }
 }
 
-/** Loaded once there is an engine to talk to: the package brings SSH and gRPC along, 20 MB where there is none. */
+/** Loaded once there is an engine to talk to: the package brings SSH and gRPC along. */
 async function openModem(address: EngineAddress, settings: object): Promise<Docker['modem']> {
   if ('socketPath' in address) await access(address.socketPath)
   const { default: Client } = await import('dockerode')
