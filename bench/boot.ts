@@ -10,8 +10,9 @@ import { type HiveProcess, startHive } from './hive-process.ts'
  * Kills a Hive with many records and starts it again, round after round: how long until it listens, until everything
  * that runs is adopted and served, how long a page of GET /services takes, and how much memory it has then.
  *
- *   npm run bench:boot -- [--records 1000] [--running 200] [--rounds 5]
+ *   npm run bench:boot -- [--records 1000] [--running 200] [--rounds 5] [--hive bin/hive.js]
  *
+ * `--hive` names another hive.js to start, such as that of an installed package.
  * The peer of each round is a Hive without any record on the same machine.
  */
 
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     records: { type: 'string', default: '1000' },
     running: { type: 'string', default: '200' },
     rounds: { type: 'string', default: '5' },
+    hive: { type: 'string' },
   },
 })
 const [records, running, rounds] = [values.records, values.running, values.rounds].map(Number) as [
@@ -122,7 +124,7 @@ async function median(times: number, work: () => Promise<unknown>): Promise<numb
 }
 
 function start(directory: string): Promise<HiveProcess> {
-  return startHive({
+  const env = {
     HIVE_STATE_DIR: directory,
     HIVE_PORT: '0',
     COCOON_KINDS: JSON.stringify(kinds),
@@ -130,7 +132,8 @@ function start(directory: string): Promise<HiveProcess> {
     HIVE_LOG_LEVEL: 'info',
     ...(process.env['NODE_OPTIONS'] && { NODE_OPTIONS: process.env['NODE_OPTIONS'] }),
     ...(process.env['MALLOC_ARENA_MAX'] && { MALLOC_ARENA_MAX: process.env['MALLOC_ARENA_MAX'] }),
-  })
+  }
+  return startHive(env, values.hive)
 }
 
 function newDirectory(): string {

@@ -6,15 +6,17 @@ import { createInterface } from 'node:readline'
 export interface HiveProcess {
   readonly url: string
   readonly pid: number
+  readonly token: string
   call(method: string, path: string, body?: unknown): Promise<{ status: number; body: Record<string, unknown> }>
   stop(): Promise<void>
   /** SIGKILL. */
   kill(): Promise<void>
 }
 
+const BIN = new URL('../bin/hive.js', import.meta.url).pathname
+
 /** A real Hive in its own process; `HIVE_STATE_DIR` must be given. */
-export async function startHive(env: Readonly<Record<string, string>>): Promise<HiveProcess> {
-  const bin = new URL('../bin/hive.js', import.meta.url).pathname
+export async function startHive(env: Readonly<Record<string, string>>, bin = BIN): Promise<HiveProcess> {
   const child = spawn(process.execPath, [bin, 'serve'], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -25,6 +27,7 @@ export async function startHive(env: Readonly<Record<string, string>>): Promise<
   return {
     url,
     pid: child.pid ?? 0,
+    token,
     async call(method, path, body) {
       const answer = await fetch(url + path, {
         method,

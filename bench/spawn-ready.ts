@@ -16,6 +16,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { floorOf } from './engine-floor.ts'
 import { startHive } from './hive-process.ts'
+import { quantile } from './quantile.ts'
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '30' } } })
 const rounds = Number(values.rounds)
@@ -58,14 +59,14 @@ async function measure(kind: string, floor: () => Promise<number>): Promise<void
     bare.push(await floor())
     ours.push(await spawnReady(kind))
   }
-  const [p50, floor50] = [median(ours), median(bare)]
+  const [p50, floor50] = [quantile(ours, 0.5), quantile(bare, 0.5)]
   const figures = {
     kind,
     rounds,
     p50_ms: p50,
     floor_p50_ms: floor50,
     ratio: round2(p50 / floor50),
-    p95_ms: at(ours, 0.95),
+    p95_ms: quantile(ours, 0.95),
   }
   console.log(JSON.stringify(figures))
 }
@@ -112,15 +113,6 @@ function freePort(): Promise<number> {
       server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
     })
   })
-}
-
-function median(values: readonly number[]): number {
-  return at(values, 0.5)
-}
-
-function at(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((left, right) => left - right)
-  return round2(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN)
 }
 
 function round2(value: number): number {

@@ -18,8 +18,10 @@ import { readContainerLogs } from './container/logs.ts'
 import { ownedObject, statusOf } from './container/observe.ts'
 import { pausedAmong } from './container/paused.ts'
 import type { RunCredentialHelper } from './container/registry-auth.ts'
+
 import { EngineRefusal } from './container/request.ts'
 import { ContainerUsage } from './container/usage.ts'
+
 import {
   type ExecCapable,
   type HostAccess,

@@ -8,6 +8,9 @@ import { watchHealth } from './health-watch.ts'
 import { idleOver } from './idle-watch.ts'
 import { inspectSurely, persist } from './trouble.ts'
 
+/** Many a worker never listens, and there may be hundreds of them. */
+const RARELY_MS = 2_000
+
 type Over =
   | { readonly type: 'idle'; readonly reason: string }
   | { readonly type: 'moved'; readonly reason: string }
@@ -72,9 +75,8 @@ async function openRoute(context: ActionContext, handle: RunnerHandle, signal: A
   const [binding] = context.row().leases
   // A cocoon that has checks is watched even if its port never opens.
   if (!binding || view.isListening(id, attempt)) return
-  const opened = pollUntil(() => context.driver.listens(handle, binding, signal).catch(() => false), signal).then(() =>
-    view.setListening(id, attempt),
-  )
+  const listens = () => context.driver.listens(handle, binding, signal).catch(() => false)
+  const opened = pollUntil(listens, signal, RARELY_MS).then(() => view.setListening(id, attempt))
   if (context.row().config.healthChecks.length === 0) await opened
   else opened.catch(() => undefined) // ends with the signal
 }

@@ -1,3 +1,4 @@
+import { keepHeapSmall } from '../../memory.ts'
 import type { Command, Invocation } from '../command.ts'
 
 export const serve: Command = {
@@ -18,6 +19,7 @@ Examples:
 }
 
 async function run({ env }: Invocation): Promise<number> {
+  keepHeapSmall()
   // Loaded only here: no other command needs a server in memory.
   const server = await import('../../server.ts')
   return server.serve(env)

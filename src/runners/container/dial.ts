@@ -1,11 +1,9 @@
+import { access } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
-import Docker from 'dockerode'
+import type Docker from 'dockerode'
 import type { EngineAddress } from './engine-address.ts'
 import type { EngineAgent } from './engine-agent.ts'
-import type { Dial } from './request.ts'
-
-/** Every status is an answer: what it means is decided where the call is made. */
-const ANY_STATUS = new Proxy({}, { get: () => true })
+import { ANY_STATUS, type Dial } from './request.ts'
 
 /**
  * Requests through dockerode's client, as streams. Its ready-made calls are not used: create puts the whole body, with
@@ -19,9 +17,11 @@ export function dialer(address: EngineAddress, agent: EngineAgent): Dial {
       : { socketPath: undefined, host: address.host, port: address.port }
   const unset = { ca: undefined, cert: undefined, key: undefined, timeout: undefined, username: undefined }
   const settings: object = { ...where, ...unset, protocol: 'http', agent }
-  const { modem } = new Docker(settings)
-  return ({ method, path, query, body, registryAuth }, signal) =>
-    new Promise<IncomingMessage>((resolve, reject) => {
+  let modem: Docker['modem'] | null = null
+  return async ({ method, path, query, body, registryAuth }, signal) => {
+    const client = modem ?? (await openModem(address, settings))
+    modem = client
+    return new Promise<IncomingMessage>((resolve, reject) => {
       const call = {
         method,
         path: query === undefined ? path : `${path}?`,
@@ -31,8 +31,16 @@ export function dialer(address: EngineAddress, agent: EngineAgent): Dial {
         isStream: true,
         statusCodes: ANY_STATUS,
       }
-      modem.dial(call as never, (error: Error | null, answer: unknown) =>
+      client.dial(call as never, (error: Error | null, answer: unknown) =>
         error === null || error === undefined ? resolve(answer as IncomingMessage) : reject(error),
       )
     })
+  }
+}
+
+/** Loaded once there is an engine to talk to: the package brings SSH and gRPC along. */
+async function openModem(address: EngineAddress, settings: object): Promise<Docker['modem']> {
+  if ('socketPath' in address) await access(address.socketPath)
+  const { default: Client } = await import('dockerode')
+  return new Client(settings).modem
 }
