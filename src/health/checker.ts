@@ -86,7 +86,7 @@ export class HealthChecker {
 
   async #probe(check: HealthCheck, index: number, signal: AbortSignal): Promise<void> {
     const since = performance.now()
-    const { ok, detail } = await runProbe(check, this.#options.target, signal)
+    const { ok, detail, isOfRunner = false } = await runProbe(check, this.#options.target, signal)
     if (signal.aborted) return
     const time = this.#options.now().toISOString()
     this.#options.onProbe({
@@ -98,7 +98,7 @@ export class HealthChecker {
       detail,
     })
     const state = this.#states[index]
-    if (state) judge(state, ok, { check, inStartPeriod: this.#inStartPeriod(check) })
+    if (state && !isOfRunner) judge(state, ok, { check, inStartPeriod: this.#inStartPeriod(check) })
   }
 
   #inStartPeriod(check: HealthCheck): boolean {

@@ -1,11 +1,14 @@
 import { Agent, request } from 'undici'
 import type { HealthCheck } from '../kinds/kind.ts'
+import { RunnerUnreachable } from '../runners/driver.ts'
 import type { CheckTarget } from './checker.ts'
 
 export interface ProbeResult {
   readonly ok: boolean
   /** A sentence for people; never a body, which may hold anything. */
   readonly detail: string
+  /** The runner did not get to it: this says nothing about the cocoon. */
+  readonly isOfRunner?: true
 }
 
 const MAX_BODY_BYTES = 4_096
@@ -21,6 +24,7 @@ export async function runProbe(check: HealthCheck, target: CheckTarget, signal: 
     if (check.type === 'tcp') return await probeTcp(check, target, limited)
     return await probeCommand(check, target, limited)
   } catch (error) {
+    if (error instanceof RunnerUnreachable) return { ok: false, detail: error.message, isOfRunner: true }
     if (limited.aborted && !signal.aborted) return { ok: false, detail: `no answer within ${check.timeoutMs} ms` }
     return { ok: false, detail: reasonOf(error) }
   }

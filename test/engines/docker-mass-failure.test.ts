@@ -15,7 +15,7 @@ const KINDS = [
       stop_grace: 0,
       restart: { policy: 'always', backoff_min: '100ms', backoff_max: '200ms' },
       // Runs through the engine, so that all fail at once when it hangs. A busy machine alone must not make them fail.
-      health_check: { type: 'cmd', command: ['true'], interval: '200ms', timeout: '4s', retries: 3 },
+      health_check: { type: 'cmd', command: ['true'], interval: '200ms', timeout: '2s', retries: 3 },
     },
   },
 ]

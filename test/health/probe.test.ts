@@ -6,6 +6,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { type CheckTarget, HealthChecker, type Probe } from '../../src/health/checker.ts'
 import { runProbe } from '../../src/health/probe.ts'
 import type { HealthCheck } from '../../src/kinds/kind.ts'
+import { RunnerUnreachable } from '../../src/runners/driver.ts'
 import { until } from '../support/deadline.ts'
 
 const CHECK: HealthCheck = {
@@ -139,7 +140,11 @@ describe('http probes against servers that mean harm', () => {
 
 describe('what probes amount to', () => {
   /** Checks whose answers a test gives; `run` ends with the test. */
-  function checker(t: TestContext, checks: readonly Partial<HealthCheck>[], answer: (check: number) => boolean) {
+  function checker(
+    t: TestContext,
+    checks: readonly Partial<HealthCheck>[],
+    answer: (check: number) => boolean | Error,
+  ) {
     const over = new AbortController()
     const said: string[] = []
     const probes: Probe[] = []
@@ -152,7 +157,9 @@ describe('what probes amount to', () => {
       most = Math.max(most, flying.get(check) ?? 0)
       await new Promise((resolve) => setTimeout(resolve, 5))
       flying.set(check, (flying.get(check) ?? 0) - 1)
-      return { code: answer(check) ? 0 : 1 }
+      const found = answer(check)
+      if (found instanceof Error) throw found
+      return { code: found ? 0 : 1 }
     }
     const running = new HealthChecker({
       checks: all,
@@ -199,6 +206,13 @@ describe('what probes amount to', () => {
     await until(() => said.length === 3, 5_000, 'healing')
     assert.deepEqual(said, ['passing', 'failing', 'passing'])
     assert.equal(most(), 1, 'one probe in flight')
+  })
+
+  it('F56: what the runner did not get to does not count, either way', async (t) => {
+    const { said, probes } = checker(t, [{}], () => probes.length === 0 || new RunnerUnreachable('the engine hangs'))
+    await until(() => probes.length > 10, 5_000, 'probing')
+    assert.deepEqual(said, ['passing'])
+    assert.deepEqual([probes[5]?.ok, probes[5]?.detail], [false, 'the engine hangs'])
   })
 
   it('failures within the start period do not count', async (t) => {

@@ -6,6 +6,7 @@ import type { CreateBody } from './create-options.ts'
 import type { EngineFacts } from './engine-facts.ts'
 import { ask, dropAll, type EngineAnswer, type EngineLine, type EngineRequest, open, refusalOf } from './request.ts'
 import { splitReference } from './split-reference.ts'
+import { inTime } from './time-limit.ts'
 
 /** Deadlines in milliseconds. */
 export interface Timeouts {
@@ -184,7 +185,7 @@ export class Engine {
   async createExec(containerId: string, command: readonly string[], signal: AbortSignal): Promise<string> {
     const body = { Cmd: command, AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false }
     const request = { method: 'POST', path: `/containers/${containerId}/exec`, body } as const
-    const { body: answer } = await this.#call(request, signal, [200, 201])
+    const { body: answer } = await inTime(this.#call(request, signal, [200, 201]), signal)
     const id = (answer as { Id?: unknown } | null)?.Id
     if (typeof id !== 'string') throw this.#nonsense('exec')
     return id
@@ -196,20 +197,22 @@ export class Engine {
    */
   async startExec(id: string, signal: AbortSignal): Promise<void> {
     const body = { Detach: false, Tty: false }
-    const output = await open(this.#line, { method: 'POST', path: `/exec/${id}/start`, body }, signal)
+    const request = { method: 'POST', path: `/exec/${id}/start`, body } as const
+    const output = await inTime(open(this.#line, request, signal), signal)
     const { statusCode: status = 0, headers } = output
     await dropAll(output, signal)
     if (status >= 400) throw refusalOf({ status, body: null, headers })
   }
 
-  /** The exit code of a command, or that it still runs. */
-  async execResult(id: string, signal: AbortSignal): Promise<number | 'running'> {
-    const { status, body } = await this.#call({ method: 'GET', path: `/exec/${id}/json` }, signal, [200, 404])
+  /** The exit code of a command, or that it has not come to one. */
+  async execResult(id: string, signal: AbortSignal): Promise<number | 'running' | 'not started'> {
+    const request = { method: 'GET', path: `/exec/${id}/json` } as const
+    const { status, body } = await inTime(this.#call(request, signal, [200, 404]), signal)
     // The engine forgets a command with its container, or some time after its end.
     if (status === 404) return GONE_CODE
     const { Running: running, ExitCode: code } = (body ?? {}) as { Running?: unknown; ExitCode?: unknown }
     if (running === true) return 'running'
-    return typeof code === 'number' ? code : 'running'
+    return typeof code === 'number' ? code : 'not started'
   }
 
   /** One measurement as the engine gives it; null = it does not run. Has its own deadline, as all calls. */

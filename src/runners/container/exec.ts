@@ -12,7 +12,10 @@ export class ContainerExec {
   /** By container id: the exec whose caller gave up. */
   readonly #hanging = new Map<string, string>()
 
-  /** @throws Error  an earlier command still runs. · RunnerUnreachable and EngineRefusal · The signal's reason */
+  /**
+   * @throws Error  an earlier command still runs. · EngineRefusal · RunnerUnreachable  also if a time limit runs out
+   *   before the engine has taken the command up. · The signal's reason
+   */
   async run(
     engine: Engine,
     containerId: string,
@@ -23,11 +26,12 @@ export class ContainerExec {
       throw new Error('the command before it still runs')
     this.#hanging.delete(containerId)
     const id = await engine.createExec(containerId, command, signal)
+    signal.throwIfAborted()
     this.#hanging.set(containerId, id)
     await engine.startExec(id, signal)
     for (let waitMs = FIRST_MS; ; waitMs = Math.min(LIMIT_MS, waitMs * 1.3)) {
       const result = await engine.execResult(id, signal)
-      if (result !== 'running') {
+      if (typeof result === 'number') {
         this.#hanging.delete(containerId)
         return { code: result }
       }

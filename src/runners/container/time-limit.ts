@@ -1,3 +1,5 @@
+import { RunnerUnreachable } from '../driver.ts'
+
 /** A signal that aborts with another one or when time is up, and lets go of both when released. */
 export interface TimeLimit {
   readonly signal: AbortSignal
@@ -25,4 +27,18 @@ export function timeLimit(caller: AbortSignal, ms: number | null): TimeLimit {
     caller.removeEventListener('abort', onAbort)
   }
   return { signal: controller.signal, isOver: () => isOver, release }
+}
+
+/** A caller's time that runs out before the engine has answered tells of the engine, and not of what it was asked. */
+export async function inTime<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    if (signal.aborted && isTimeout(signal.reason)) throw new RunnerUnreachable('the engine did not answer in time')
+    throw error
+  }
+}
+
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof DOMException && reason.name === 'TimeoutError'
 }
