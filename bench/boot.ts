@@ -31,6 +31,7 @@ const [records, running, rounds] = [values.records, values.running, values.round
 ]
 const AT_ONCE = 16
 const PAGES = 50
+const SETTLE_MS = 8_000
 const ADOPTION_LIMIT_MS = 60_000
 
 const kinds = [
@@ -59,6 +60,8 @@ interface Boot {
   readonly booted_rss_mb: number
   /** After the pages. */
   readonly rss_mb: number
+  /** Some seconds later. */
+  readonly rest_rss_mb: number
 }
 
 async function boot(directory: string, expected: number): Promise<Boot> {
@@ -71,9 +74,11 @@ async function boot(directory: string, expected: number): Promise<Boot> {
   const page_100_ms = await median(PAGES, () => hive.call('GET', '/services?limit=100'))
   const page_1000_ms = await median(PAGES, () => hive.call('GET', '/services?limit=1000'))
   const rss_mb = residentMegabytes(hive.pid)
+  await delay(SETTLE_MS)
+  const rest_rss_mb = residentMegabytes(hive.pid)
   await hive.kill()
   const times = { listening_ms: listening - begun.ms, adopted_ms: adopted - begun.ms, page_100_ms, page_1000_ms }
-  return { ...times, booted_rss_mb, rss_mb }
+  return { ...times, booted_rss_mb, rss_mb, rest_rss_mb }
 }
 
 /** What runs has been seen by this Hive, and not only been read from its table. */

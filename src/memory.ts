@@ -1,24 +1,47 @@
 import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
-const LOOK_EVERY_MS = 5_000
+const LOOK_EVERY_MS = 1_000
 /** Of one processor: a server that uses more than this is at work. */
 const BUSY_SHARE = 0.4
+/** Looks in a row: a pause in work is not its end, but what a start leaves is mostly garbage. */
+const BUSY_LOOKS = 2
+const QUIET_LOOKS = 30
+const QUIET_LOOKS_AT_START = 3
+
+export interface HeapMode {
+  readonly saves: boolean
+  /** How many looks in a row spoke against this mode, and how many end it. */
+  readonly against: number
+  readonly enough: number
+}
+
+export const AT_START: HeapMode = { saves: false, against: 0, enough: QUIET_LOOKS_AT_START }
+
+/** What a heap does after one more look. @param share  of one processor, used since the look before. */
+export function afterLook(mode: HeapMode, share: number): HeapMode {
+  const speaksAgainst = share > BUSY_SHARE === mode.saves
+  const against = speaksAgainst ? mode.against + 1 : 0
+  if (against < mode.enough) return { ...mode, against }
+  return { saves: !mode.saves, against: 0, enough: mode.saves ? QUIET_LOOKS : BUSY_LOOKS }
+}
 
 /**
- * Keeps V8's heap small while the server has little to do, and fast while it has much. By its defaults a heap of 45 MB
- * may grow fourfold, and the start alone fills it with garbage. To be called before the server is loaded.
+ * Keeps V8's heap small while the server has little to do, and fast while it starts and works. By its defaults a heap of
+ * 45 MB may grow fourfold, and the start alone fills it with garbage that nothing collects while nothing happens.
  *
  * V8 reads these flags at each collection, so they act on a running one (`node --v8-options` lists them).
  */
 export function keepHeapSmall(): void {
-  saveMemory(true)
-  let before = { cpuMs: cpuMs(), at: performance.now(), isBusy: false }
+  let mode = AT_START
+  let before = { cpuMs: cpuMs(), at: performance.now() }
+  act(mode)
   const look = () => {
     const now = { cpuMs: cpuMs(), at: performance.now() }
-    const isBusy = (now.cpuMs - before.cpuMs) / (now.at - before.at) > BUSY_SHARE
-    // Twice in a row: a start is no work that goes on.
-    saveMemory(!isBusy || !before.isBusy)
-    before = { ...now, isBusy }
+    const next = afterLook(mode, (now.cpuMs - before.cpuMs) / (now.at - before.at))
+    if (next.saves !== mode.saves) act(next)
+    mode = next
+    before = now
   }
   setInterval(look, LOOK_EVERY_MS).unref()
 }
@@ -27,9 +50,17 @@ export function keepHeapSmall(): void {
  * With a young generation of 1 MB and early collections a proxied request takes some two fifths more processor time;
  * an old generation that may grow by 30 percent costs it nothing. A percentage of 0 leaves it to the mode.
  */
-function saveMemory(isWanted: boolean): void {
-  setFlagsFromString(isWanted ? '--memory-saver-mode' : '--no-memory-saver-mode')
-  setFlagsFromString(`--heap-growing-percent=${isWanted ? 0 : 30}`)
+function act({ saves }: HeapMode): void {
+  setFlagsFromString(saves ? '--memory-saver-mode' : '--no-memory-saver-mode')
+  setFlagsFromString(`--heap-growing-percent=${saves ? 0 : 30}`)
+  if (saves) collect()
+}
+
+/** A full collection that gives pages back to the system; some 50 ms, in a quiet moment. */
+function collect(): void {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as (options: object) => void
+  gc({ type: 'major', flavor: 'last-resort' })
 }
 
 function cpuMs(): number {
