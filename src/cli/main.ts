@@ -15,7 +15,8 @@ import { stats } from './commands/stats.ts'
 import { EXIT, reportFailure, usage } from './failure.ts'
 import type { CliIo, Environment } from './io.ts'
 
-const COMMANDS: readonly Command[] = [
+/** Every command, in the order of `hive --help`. */
+export const COMMANDS: readonly Command[] = [
   serve,
   spawn,
   list,

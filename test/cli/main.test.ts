@@ -3,16 +3,15 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
+import { COMMANDS } from '../../src/cli/main.ts'
 import { hive } from '../support/command-line.ts'
 import { problem, record, startStubHive } from '../support/stub-hive.ts'
-
-const COMMANDS = ['serve', 'spawn', 'list', 'kinds', 'show', 'open', 'stop', 'start', 'restart', 'kill']
 
 test('--help lists every command and exit code, and each command explains itself with examples', async () => {
   const overview = await hive(['--help'])
   assert.equal(overview.code, 0)
   for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 78]) assert.match(overview.stdout, new RegExp(`(^|\\s)${code} \\w`))
-  for (const command of COMMANDS) {
+  for (const { name: command } of COMMANDS) {
     assert.match(overview.stdout, new RegExp(`\n {2}${command} `), command)
     const { code, stdout } = await hive([command, '--help'])
     assert.equal(code, 0, command)
@@ -125,6 +124,21 @@ test('show prints a block for people and the record for programs', async (t) => 
   assert.equal(stub.seen[0]?.path, '/services/web')
   const json = await hive(['show', 'web', '--json', '--url', stub.url])
   assert.deepEqual(JSON.parse(json.stdout), service)
+})
+
+test('show says why a cocoon was ended, beside the signal, and nothing of the health it had', async (t) => {
+  for (const [reason, shown] of [
+    ['idle', 'code 143, SIGTERM, idle'],
+    ['unhealthy', 'code 143, SIGTERM, unhealthy'],
+    ['exited', 'code 143, SIGTERM'],
+  ] as const) {
+    const exit = { code: 143, signal: 'SIGTERM', reason, oom: false } as const
+    const service = record({ name: 'web', state: 'stopped', health: 'passing', ended_at: '2026-01-31T12:00:00Z', exit })
+    const stub = await startStubHive(t, () => ({ status: 200, body: service }))
+    const { stdout } = await hive(['show', 'web', '--url', stub.url])
+    assert.ok(stdout.includes(`\nexit        ${shown}\n`), stdout)
+    assert.doesNotMatch(stdout, /\nhealth /)
+  }
 })
 
 test('open prints the own origin, else the path, and exits 3 when there is neither', async (t) => {

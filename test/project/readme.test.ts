@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { COMMANDS } from '../../src/cli/main.ts'
 import { unknownNameWarnings } from '../../src/config/names.ts'
 import { errorCodes, HiveError } from '../../src/errors.ts'
 import { parseKinds } from '../../src/kinds/parse.ts'
@@ -32,6 +33,15 @@ test('every HIVE_ variable that the README names is a setting', () => {
   const settings = names.filter((name) => !codes.has(name))
   assert.ok(settings.includes('HIVE_PORT'))
   assert.deepEqual(unknownNameWarnings(Object.fromEntries(settings.map((name) => [name, 'x']))), [])
+})
+
+test('the README lists the commands that the command line has, in its order', () => {
+  const list = /`(serve · [^`]+)`/.exec(README)?.[1] ?? assert.fail('there is no list')
+  const words = list.split('·').map((entry) => entry.trim().split(' ')[0])
+  assert.deepEqual(
+    words,
+    COMMANDS.map(({ name }) => name),
+  )
 })
 
 test('every npm script that the README and CI run exists', async () => {

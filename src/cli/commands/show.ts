@@ -88,22 +88,31 @@ function useText({ name, service, host, port }: NonNullable<Service['uses']>[num
 }
 
 function life(service: Service): Row[] {
-  const { exit, error } = service
+  const { error } = service
+  // What the checks said last is no news of what does not run any more.
+  const hasHealth = service.health !== 'none' && service.ended_at === null
   return [
     ['state', `${service.state} (wanted: ${service.desired})`],
-    ['health', service.health === 'none' ? null : service.health],
+    ['health', hasHealth ? service.health : null],
     ['attempt', `${service.attempt}, ${service.restarts} restarts`],
     ['created', service.created_at],
     ['started', service.started_at],
     ['ready', service.ready_at],
     ['ended', service.ended_at],
     ['next try', service.next_attempt_at],
-    [
-      'exit',
-      exit === null ? null : `code ${exit.code}, ${exit.signal ?? exit.reason}${exit.oom ? ', out of memory' : ''}`,
-    ],
+    ['exit', exitText(service.exit)],
     ['error', error === null ? null : `${error.detail} (${error.code})`],
   ]
+}
+
+/** The code, the signal, and why it was ended unless these say it all. */
+function exitText(exit: Service['exit']): string | null {
+  if (exit === null) return null
+  const { code, signal, reason, oom } = exit
+  const isPlain = reason === 'oom' || (signal !== null && ['exited', 'signal'].includes(reason))
+  return [`code ${code}`, signal, isPlain ? null : reason, oom ? 'out of memory' : null]
+    .filter((part) => part !== null)
+    .join(', ')
 }
 
 function timings(service: Service): Row[] {
