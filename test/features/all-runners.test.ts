@@ -220,9 +220,11 @@ for (const runner of FEATURE_RUNNERS)
     test('a touch keeps it, its activity says why, and 20 requests at once wake it by one start', async (t) => {
       const hive = await open(t, runner)
       await hive.spawn({ kind: 'sleeper', name: 'web' })
+      const activity = async () => (await hive.call('GET', '/services/web/activity')).body
+      // Its idle watch begins just after it is ready, and says so in place of what came before.
+      await until(async () => (await activity()).last?.cause === 'start', PATIENCE_MS, 'the idle watch')
       const touched = await hive.call('POST', '/services/web/touch', { seconds: 600 })
       assert.ok(Date.parse(touched.body.idle_at) > Date.now() + 500_000)
-      const activity = async () => (await hive.call('GET', '/services/web/activity')).body
       assert.deepEqual([(await activity()).last.cause, (await activity()).idle_at], ['touch', touched.body.idle_at])
       await tell(hive, 'web', '/')
       assert.equal((await activity()).last.cause, 'request')
