@@ -23,6 +23,12 @@ export class Activity {
     this.#last.set(id, { cause, at: performance.now() })
   }
 
+  /** @param ranForMs  how long it has been ready: what was noted since then stays what was last. */
+  noteStart(id: string, ranForMs: number): void {
+    const last = this.last(id)
+    if (last === null || last.at < performance.now() - ranForMs) this.note(id, 'start')
+  }
+
   last(id: string): LastActivity | null {
     return this.#last.get(id) ?? null
   }

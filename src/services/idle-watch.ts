@@ -18,7 +18,7 @@ export async function idleOver(context: ActionContext, handle: RunnerHandle, sig
   const { view, clock } = context.parts
   const { idleTimeoutMs } = config
   if (idleTimeoutMs === null) return untilAborted(signal)
-  view.activity.note(record.id, 'start')
+  view.activity.noteStart(record.id, clock.now().getTime() - Date.parse(record.ready_at ?? record.created_at))
   const isComputing = await cpuMeter(context, handle, signal)
   const mostMs = Math.min(MOST_PAUSE_MS, idleTimeoutMs / SAMPLES_PER_LIMIT)
   for (;;) {
