@@ -113,5 +113,5 @@ function withExit(row: ServiceRow, exit: Exit): ServiceRow {
 
 function ended(row: ServiceRow, state: ServiceState, patch: Partial<ServiceRecord>): ServiceRow {
   if (row.record.state === state) return row
-  return { ...row, record: { ...row.record, ...patch, state, ready: false, pid: null }, endpoint: null }
+  return { ...row, record: { ...row.record, ...patch, state, health: 'none', ready: false, pid: null }, endpoint: null }
 }

@@ -15,10 +15,10 @@ const CHECK = { type: 'cmd', path: '/', port: null, command: ['true'], startPeri
 /** Many cocoons that are probed by a command in them, on a runner that can go away with all of them. */
 async function openMany(t: Parameters<typeof openSupervisor>[0]) {
   const runner = new FakeRunner()
-  const state = { away: false }
+  const state = { away: false, fails: false }
   const exec = async () => {
     if (state.away) throw new RunnerUnreachable('The fake engine is down')
-    return { code: 0 }
+    return { code: state.fails ? 1 : 0 }
   }
   const driver: RunnerDriver = Object.assign(runner.driver(), { exec })
   const kinds = [
@@ -63,10 +63,10 @@ describe('F56: many cocoons fail their checks at once because their runner is aw
     const before = runner.calls.length
     // A frozen engine: what it is asked is answered when it goes on.
     const goOn = runner.hold('inspect')
-    state.away = true
+    state.fails = true // as a port does that the engine publishes
     await until(() => asked() >= MANY, 10_000, 'the question for all')
     const back = Date.now()
-    state.away = false
+    state.fails = false
     goOn()
     await passing(back)
     for (const row of rows) assert.deepEqual(seen(bench.now(row)), ['running', 1, 'passing'])
