@@ -12,10 +12,12 @@ const BUILT = new URL('../dist/src/cli/main.js', import.meta.url)
  * @returns {Promise<number>} the exit code.
  */
 export async function runHive(argv) {
+  const fromSource = existsSync(SOURCE)
   // Types are stripped and code is compiled once, not at each command (nodejs.org/api/module.html#module-compile-cache).
-  module.enableCompileCache?.()
+  // A built server is better off without: the cache stays in its memory, and it starts once.
+  if (fromSource || argv[0] !== 'serve') module.enableCompileCache?.()
   for (const stream of [process.stdout, process.stderr]) stream.on('error', endQuietly)
-  const { main } = await import(existsSync(SOURCE) ? SOURCE.href : BUILT.href)
+  const { main } = await import(fromSource ? SOURCE.href : BUILT.href)
   return main(argv, process.env, { stdout: process.stdout, stderr: process.stderr, version: version() })
 }
 

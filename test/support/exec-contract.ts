@@ -62,7 +62,8 @@ export function execTests(contract: Contract): void {
     const before = await cpuMs()
     assert.ok(before >= 0, 'it is known')
     const over = new AbortController()
-    const busy = driver.exec(handle, ['sh', '-c', 'i=0; while [ $i -lt 2000000 ]; do i=$((i+1)); done'], over.signal)
+    // Long enough to be met by a look at all processes, which are seconds apart.
+    const busy = driver.exec(handle, ['sh', '-c', 'i=0; while [ $i -lt 9000000 ]; do i=$((i+1)); done'], over.signal)
     await until(async () => (await cpuMs()) - before > 100, 20_000, 'using CPU')
     over.abort()
     await busy.catch(() => undefined)
