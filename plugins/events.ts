@@ -3,7 +3,7 @@ import plugin from 'fastify-plugin'
 import type { Logger } from 'pino'
 import { EventFeed } from '../src/events/event-feed.ts'
 import type { Clock } from '../src/services/context.ts'
-import type { StateStore } from '../src/services/table.ts'
+import type { StateStore } from '../src/services/table/table.ts'
 import type { HiveConfig } from '../src/settings.ts'
 
 declare module 'fastify' {

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import plugin from 'fastify-plugin'
 import { HiveError } from '../src/errors.ts'
 import { isServiceName, NAME_RULE, plainName } from '../src/services/names.ts'
-import type { ServiceRow } from '../src/services/record.ts'
+import type { ServiceRow } from '../src/services/state/record.ts'
 import { isOver, type WaitFor } from '../src/services/waiting.ts'
 
 declare module 'fastify' {

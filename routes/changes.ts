@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HiveError } from '../src/errors.ts'
 import { ChangeHeaders, ChangeQuery, NameParams, problems, ServiceRef } from '../src/schemas.ts'
-import type { IntentRequest } from '../src/services/step.ts'
+import type { IntentRequest } from '../src/services/state/step.ts'
 import { isOver, type WaitFor } from '../src/services/waiting.ts'
 
 interface Verb {

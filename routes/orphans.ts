@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from 'typebox'
 import { problems } from '../src/schemas.ts'
-import { findOrphans, type OrphanReport, type ReapReport, reapOrphans } from '../src/services/orphans.ts'
+import { findOrphans, type OrphanReport, type ReapReport, reapOrphans } from '../src/services/duties/orphans.ts'
 
 const FIND_LIMIT_MS = 15_000
 const REAP_LIMIT_MS = 60_000

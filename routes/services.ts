@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HiveError } from '../src/errors.ts'
 import { DeleteQuery, ListQuery, NameParams, problems, ServicePage, ServiceRef, ShowQuery } from '../src/schemas.ts'
-import { SERVICE_STATES, type ServiceState } from '../src/services/record.ts'
+import { SERVICE_STATES, type ServiceState } from '../src/services/state/record.ts'
 
 /** A DELETE waits for the grace and a little more, but never longer than this. */
 const DELETE_WAIT_MS = 30_000

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
-import { openStateDirectory } from '../src/services/state-directory.ts'
-import { openServiceTable } from '../src/services/table.ts'
+import { openStateDirectory } from '../src/services/table/state-directory.ts'
+import { openServiceTable } from '../src/services/table/table.ts'
 
 /** Writes openapi/hive.v1.json from the route schemas; with --check it only compares, and fails on a difference. */
 const FILE = new URL('../openapi/hive.v1.json', import.meta.url)

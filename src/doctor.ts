@@ -11,7 +11,7 @@ import { checkState } from './doctor/state.ts'
 import type { RunnerConfig, RunnerType } from './kinds/kind.ts'
 import { parseKinds } from './kinds/parse.ts'
 import { createDrivers } from './runners/create-drivers.ts'
-import { openStateDirectory } from './services/state-directory.ts'
+import { openStateDirectory } from './services/table/state-directory.ts'
 import type { HiveConfig } from './settings.ts'
 
 export type { Finding } from './doctor/finding.ts'

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { SERVICE_STATES } from './services/record.ts'
+import { SERVICE_STATES } from './services/state/record.ts'
 
 /** Shape of GET /exposed. */
 

@@ -1,7 +1,7 @@
 import { type Static, type TSchema, Type } from 'typebox'
 import type { KindSpec } from './kinds/kind.ts'
 import { Progress, Uses } from './schemas-record.ts'
-import { SERVICE_STATES, type ServiceRecord } from './services/record.ts'
+import { SERVICE_STATES, type ServiceRecord } from './services/state/record.ts'
 
 /** Shapes shared by routes. Everything that comes in is closed: unknown fields are refused, bodies are not coerced. */
 

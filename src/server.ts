@@ -6,9 +6,9 @@ import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { readConfig } from './config.ts'
 import { createLogger } from './logging.ts'
-import { stopAll } from './services/shutdown.ts'
-import { openStateDirectory, type StateDirectory, StateDirectoryError } from './services/state-directory.ts'
-import { openServiceTable } from './services/table.ts'
+import { stopAll } from './services/duties/shutdown.ts'
+import { openStateDirectory, type StateDirectory, StateDirectoryError } from './services/table/state-directory.ts'
+import { openServiceTable } from './services/table/table.ts'
 import type { HiveConfig } from './settings.ts'
 
 const EXIT_CONFIG = 78

@@ -1,4 +1,4 @@
-import type { ServiceRecord } from '../services/record.ts'
+import type { ServiceRecord } from '../services/state/record.ts'
 import type { StatsSample } from '../stats/sample.ts'
 
 /** What it used at one moment. */

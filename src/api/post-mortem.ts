@@ -2,7 +2,7 @@ import type { HiveEvent } from '../events/event.ts'
 import type { LogLine } from '../logs/log-line.ts'
 import { cursorAfter, oldestCursor, readOn } from '../logs/read-log.ts'
 import type { ServiceLog } from '../logs/service-log.ts'
-import type { Exit, ServiceError, ServiceRecord } from '../services/record.ts'
+import type { Exit, ServiceError, ServiceRecord } from '../services/state/record.ts'
 import type { StatsSample } from '../stats/sample.ts'
 
 /** What is left to say of a cocoon, in one shape for all runners. */

@@ -1,4 +1,4 @@
-import type { ServiceRecord as Service } from '../services/record.ts'
+import type { ServiceRecord as Service } from '../services/state/record.ts'
 import { usage } from './failure.ts'
 import { printable } from './io.ts'
 

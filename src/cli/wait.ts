@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isEnded } from '../services/record.ts'
+import { isEnded } from '../services/state/record.ts'
 import { type Client, retryLost } from './client.ts'
 import { CliFailure, EXIT } from './failure.ts'
 import { type Service, servicePath } from './service.ts'

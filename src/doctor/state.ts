@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access, readFile, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { describe, openTable, type RefusalReason, takeLock } from '../services/table-file.ts'
+import { describe, openTable, type RefusalReason, takeLock } from '../services/table/table-file.ts'
 import { bad, type Finding, ok, warn } from './finding.ts'
 
 const LITTLE_BYTES = 256 * 1024 * 1024

@@ -1,6 +1,6 @@
-import type { EventPage, NewEventRow } from '../services/event-rows.ts'
-import type { ServiceProgress, ServiceRow } from '../services/record.ts'
-import type { EventStore, ServiceTable } from '../services/table.ts'
+import type { ServiceProgress, ServiceRow } from '../services/state/record.ts'
+import type { EventPage, NewEventRow } from '../services/table/event-rows.ts'
+import type { EventStore, ServiceTable } from '../services/table/table.ts'
 import { configEvent, eventsOfChange, type HiveEvent, pullEvent, signalingEvent } from './event.ts'
 
 export interface EventFeedOptions {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { NewEventRow } from '../services/event-rows.ts'
-import type { ServiceProgress, ServiceRecord, ServiceRow } from '../services/record.ts'
+import type { ServiceProgress, ServiceRecord, ServiceRow } from '../services/state/record.ts'
+import type { NewEventRow } from '../services/table/event-rows.ts'
 
 export const EVENT_TYPES = [
   'state',

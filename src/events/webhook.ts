@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { wakeUp } from '../http/stream-answer.ts'
 import type { Secret } from '../secret.ts'
-import type { DocumentStore } from '../services/table.ts'
+import type { DocumentStore } from '../services/table/table.ts'
 import type { HiveEvent } from './event.ts'
 import type { EventFeed } from './event-feed.ts'
 

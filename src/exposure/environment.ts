@@ -2,7 +2,7 @@ import { usesPrefix } from '../kinds/exposure.ts'
 import type { UseSpec } from '../kinds/kind.ts'
 import { fillPlaceholders } from '../kinds/placeholders.ts'
 import type { RelayTarget } from '../relay/relay.ts'
-import type { ServiceRecord } from '../services/record.ts'
+import type { ServiceRecord } from '../services/state/record.ts'
 
 export interface Provided {
   readonly use: UseSpec

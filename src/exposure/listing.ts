@@ -1,5 +1,5 @@
 import type { ExposeSpec, KindSpec } from '../kinds/kind.ts'
-import type { ServiceRow } from '../services/record.ts'
+import type { ServiceRow } from '../services/state/record.ts'
 import { addressOf, exposedName } from './providers.ts'
 
 /** What GET /exposed says of one name. Never a secret, never a value of `vars`. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type RunnerDriver, reachesHost } from '../runners/driver.ts'
-import { isActive, type ServiceRow } from '../services/record.ts'
+import { isActive, type ServiceRow } from '../services/state/record.ts'
 
 export interface PairGuardOptions {
   readonly rowOf: (id: string) => ServiceRow | undefined

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { RelayTarget } from '../relay/relay.ts'
-import type { ServiceRow } from '../services/record.ts'
+import type { ServiceRow } from '../services/state/record.ts'
 import { isHopeless } from '../services/waiting.ts'
 
 /** Which cocoon provides an exposed name. Pure: rows in, an answer out. */

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { RunnerState } from '../runners/runner-set.ts'
-import { SERVICE_STATES, type ServiceRow, type ServiceState } from '../services/record.ts'
+import { SERVICE_STATES, type ServiceRow, type ServiceState } from '../services/state/record.ts'
 import { SIGNALING_STATES, type SignalingState } from '../signaling/status.ts'
 import { type KindLabels, kindLabels } from './kind-labels.ts'
 import { trafficMetrics } from './traffic-metrics.ts'

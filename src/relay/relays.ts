@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { DocumentStore } from '../services/table.ts'
+import type { DocumentStore } from '../services/table/table.ts'
 import { isPortTaken, listenNear, type Way } from './near.ts'
 import type { Relay, RelayTarget } from './relay.ts'
 

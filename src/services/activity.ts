@@ -1,5 +1,5 @@
 import type { ActivitySink } from '../proxy/target.ts'
-import type { ServiceRow } from './record.ts'
+import type { ServiceRow } from './state/record.ts'
 
 /** What kept a cocoon alive: its start, proxied data, work of its own, somebody who asked for it, or another that uses it. */
 export type ActivityCause = 'start' | 'request' | 'tunnel' | 'cpu' | 'touch' | 'used'

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
 import type { RunnerDriver } from '../runners/driver.ts'
-import { act } from './actions.ts'
-import { Backoff } from './backoff.ts'
+import { act } from './actions/actions.ts'
+import { Backoff } from './actions/backoff.ts'
 import type { ActionContext, SupervisorParts } from './context.ts'
-import type { Fact } from './fact.ts'
-import { isEnded, type ServiceRow } from './record.ts'
-import { type Action, type IntentRequest, intend, nextAction, observe, type Step } from './step.ts'
+import type { Fact } from './state/fact.ts'
+import { isEnded, type ServiceRow } from './state/record.ts'
+import { type Action, type IntentRequest, intend, nextAction, observe, type Step } from './state/step.ts'
 
 interface RunningAction {
   readonly key: string

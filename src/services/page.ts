@@ -1,5 +1,5 @@
 import { HiveError } from '../errors.ts'
-import type { ServiceRecord, ServiceRow, ServiceState } from './record.ts'
+import type { ServiceRecord, ServiceRow, ServiceState } from './state/record.ts'
 
 /** Lists of services, page by page, oldest first. */
 

@@ -1,7 +1,7 @@
 import type { Route, RouteAnswer, RouteTable } from '../proxy/target.ts'
 import type { Activity } from './activity.ts'
-import { isPaused } from './look-for-paused.ts'
-import { isEnded, type ServiceRow } from './record.ts'
+import { isPaused } from './duties/look-for-paused.ts'
+import { isEnded, type ServiceRow } from './state/record.ts'
 
 const RETRY_AFTER_S = 1
 

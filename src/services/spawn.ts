@@ -1,9 +1,9 @@
 import { type FieldProblem, HiveError } from '../errors.ts'
 import type { KindSpec, RunnerConfig, UseSpec } from '../kinds/kind.ts'
 import { fqnOf, isServiceName, NAME_RULE } from './names.ts'
-import type { ServiceRecord, ServiceRow, SharedProofs } from './record.ts'
-import { NO_RESTARTS } from './restart.ts'
-import { newCocoonSecret, type Vault } from './vault.ts'
+import type { ServiceRecord, ServiceRow, SharedProofs } from './state/record.ts'
+import { NO_RESTARTS } from './state/restart.ts'
+import { newCocoonSecret, type Vault } from './table/vault.ts'
 
 /** What a client asks for, shapes already checked by the route. */
 export interface SpawnRequest {

@@ -2,8 +2,8 @@ import { Transcript } from '../health/transcript.ts'
 import type { RouteAnswer, RouteTable } from '../proxy/target.ts'
 import { Activity } from './activity.ts'
 import { byAge, type Page, pageOf, type ServiceFilter } from './page.ts'
-import type { ServiceProgress, ServiceRecord, ServiceRow } from './record.ts'
 import { RouteAnswers } from './route-answers.ts'
+import type { ServiceProgress, ServiceRecord, ServiceRow } from './state/record.ts'
 
 /** Where cocoons are reached from outside; known once the listener is. */
 export interface Origins {

@@ -1,4 +1,4 @@
-import { isEnded, type ServiceRow } from './record.ts'
+import { isEnded, type ServiceRow } from './state/record.ts'
 
 /** What a client can wait for, and when the waiting is over. */
 export type WaitFor = 'ready' | 'running' | 'stopped' | 'gone'

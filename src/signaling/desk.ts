@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { isHiveError } from '../errors.ts'
-import type { ServiceRow } from '../services/record.ts'
+import type { ServiceRow } from '../services/state/record.ts'
 import type { Supervisor } from '../services/supervisor.ts'
 import type { ServiceView } from '../services/view.ts'
 import { isHopeless } from '../services/waiting.ts'

@@ -1,5 +1,5 @@
 import { HiveError } from '../errors.ts'
-import type { ServiceRow } from '../services/record.ts'
+import type { ServiceRow } from '../services/state/record.ts'
 import { shown } from './frame.ts'
 
 /** The `error` texts of failed results, as clients of the protocol know them. None holds a secret. */

@@ -1,5 +1,5 @@
-import type { DocumentStore } from '../services/table.ts'
-import type { Vault } from '../services/vault.ts'
+import type { DocumentStore } from '../services/table/table.ts'
+import type { Vault } from '../services/table/vault.ts'
 import type { Asked, Result } from './request.ts'
 
 const COLLECTION = 'signaling'

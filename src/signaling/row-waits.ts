@@ -1,4 +1,4 @@
-import type { ServiceRow } from '../services/record.ts'
+import type { ServiceRow } from '../services/state/record.ts'
 import type { ServiceView } from '../services/view.ts'
 
 interface Waiter {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { plainName } from '../services/names.ts'
-import type { ServiceRow } from '../services/record.ts'
-import type { DocumentStore } from '../services/table.ts'
+import type { ServiceRow } from '../services/state/record.ts'
+import type { DocumentStore } from '../services/table/table.ts'
 import type { ServiceView } from '../services/view.ts'
 
 const COLLECTION = 'former_containers'

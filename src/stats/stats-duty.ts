@@ -1,7 +1,7 @@
 import type { RunnerType } from '../kinds/kind.ts'
 import type { RunnerDriver } from '../runners/driver.ts'
-import { isEnded, type ServiceRow } from '../services/record.ts'
-import { isLaunched } from '../services/transition.ts'
+import { isEnded, type ServiceRow } from '../services/state/record.ts'
+import { isLaunched } from '../services/state/transition.ts'
 import type { ServiceView } from '../services/view.ts'
 import type { StatsKeeper, StatsSubject } from './stats-keeper.ts'
 

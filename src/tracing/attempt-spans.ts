@@ -7,7 +7,7 @@ import {
   SpanStatusCode,
 } from '@opentelemetry/api'
 import type { Clock } from '../services/context.ts'
-import { isActive, type ServiceRow } from '../services/record.ts'
+import { isActive, type ServiceRow } from '../services/state/record.ts'
 import { ATTRIBUTE, type SpanParts, within } from './spans.ts'
 
 /** An attempt from asked for to ready, and then until its first answer. */

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ProxyTracer } from '../proxy/tracer.ts'
-import type { ServiceRow } from '../services/record.ts'
+import type { ServiceRow } from '../services/state/record.ts'
 
 /** All that the rest of Hive knows of tracing. Off = there is none of these, and nothing behind it is loaded. */
 export interface Tracing {

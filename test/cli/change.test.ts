@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { ServiceRecord } from '../../src/services/record.ts'
+import type { ServiceRecord } from '../../src/services/state/record.ts'
 import { hive } from '../support/command-line.ts'
 import { problem, record, type Seen, startStubHive } from '../support/stub-hive.ts'
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { ServiceRecord } from '../../src/services/record.ts'
+import type { ServiceRecord } from '../../src/services/state/record.ts'
 import { hive } from '../support/command-line.ts'
 import { problem, record, type StubHandler, startStubHive } from '../support/stub-hive.ts'
 

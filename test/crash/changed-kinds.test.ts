@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ServiceRecord } from '../../src/services/record.ts'
+import type { ServiceRecord } from '../../src/services/state/record.ts'
 import { workersOf } from '../support/crash/live-processes.ts'
 import { type World, worldOf } from '../support/crash/world.ts'
 import { until } from '../support/deadline.ts'

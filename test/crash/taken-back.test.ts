@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ServiceRecord } from '../../src/services/record.ts'
+import type { ServiceRecord } from '../../src/services/state/record.ts'
 import { containersOf } from '../support/crash/engine-objects.ts'
 import { workersOf } from '../support/crash/live-processes.ts'
 import { beforeLaunch, rewriteRows } from '../support/crash/take-back.ts'

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { addressOf, exposedName, findProvider, sameProof, type Wish } from '../../src/exposure/providers.ts'
 import { Secret } from '../../src/secret.ts'
-import { SERVICE_STATES, type ServiceRow } from '../../src/services/record.ts'
+import { SERVICE_STATES, type ServiceRow } from '../../src/services/state/record.ts'
 import { rowIn, scriptKind, through, wished } from '../support/service-row.ts'
 
 const kind = (name: string, secret: string | null = null) =>

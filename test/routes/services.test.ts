@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { suite } from 'node:test'
-import type { ServiceRecord } from '../../src/services/record.ts'
+import type { ServiceRecord } from '../../src/services/state/record.ts'
 import { assertProblem, type ControlHive, openControl } from '../support/control.ts'
 
 const HOST = 'Host: localhost'

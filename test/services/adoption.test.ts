@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import type { ServiceRow } from '../../src/services/record.ts'
+import type { ServiceRow } from '../../src/services/state/record.ts'
 import { beforeLaunch, rewriteRows } from '../support/crash/take-back.ts'
 import { FakeRunner } from '../support/fake-driver.ts'
 import { openSupervisor } from '../support/supervisor.ts'

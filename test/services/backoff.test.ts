@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { Backoff } from '../../src/services/backoff.ts'
+import { Backoff } from '../../src/services/actions/backoff.ts'
 
 it('backoff: doubles up to its limit with at most a quarter of jitter, and begins anew after a reset', () => {
   const backoff = new Backoff(500, 30_000)

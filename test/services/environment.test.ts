@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { cocoonEnvironment, type EnvironmentInput } from '../../src/services/environment.ts'
+import { cocoonEnvironment, type EnvironmentInput } from '../../src/services/actions/environment.ts'
 import { lease } from '../support/service-row.ts'
 
 const input: EnvironmentInput = {

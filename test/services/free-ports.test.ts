@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
-import { leaseFree } from '../../src/services/free-ports.ts'
-import { PortPool } from '../../src/services/ports.ts'
+import { leaseFree } from '../../src/services/actions/free-ports.ts'
+import { PortPool } from '../../src/services/actions/ports.ts'
 
 const WISH = { port: null, hostPort: null, name: null }
 

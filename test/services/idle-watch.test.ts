@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { idleOver } from '../../src/services/actions/idle-watch.ts'
 import type { ActionContext } from '../../src/services/context.ts'
-import { idleOver } from '../../src/services/idle-watch.ts'
 import { ServiceView } from '../../src/services/view.ts'
 import { rowIn, scriptKind } from '../support/service-row.ts'
 

@@ -8,8 +8,8 @@ import {
   SERVICE_STATES,
   type ServiceRow,
   type ServiceState,
-} from '../../src/services/record.ts'
-import { intend, nextAction, type Step } from '../../src/services/step.ts'
+} from '../../src/services/state/record.ts'
+import { intend, nextAction, type Step } from '../../src/services/state/step.ts'
 import { changedRow, FACTS, NOW, rowIn, through, wished } from '../support/service-row.ts'
 
 const REQUESTS = {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isHiveError } from '../../src/errors.ts'
 import type { RunnerConfig } from '../../src/kinds/kind.ts'
+import { isGated, launchSpec, portWishes } from '../../src/services/actions/launch-spec.ts'
 import type { PlaceholderValues, SupervisorParts } from '../../src/services/context.ts'
-import { isGated, launchSpec, portWishes } from '../../src/services/launch-spec.ts'
 import { newRow } from '../../src/services/spawn.ts'
-import { createVault } from '../../src/services/vault.ts'
+import { createVault } from '../../src/services/table/vault.ts'
 import { containerKind, FACTS, lease, NOW, rowIn, scriptKind, through, vault, wished } from '../support/service-row.ts'
 
 const wish = (port: number | null, hostPort: number | null = null, name: string | null = null) => ({

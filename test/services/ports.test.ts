@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isHiveError } from '../../src/errors.ts'
-import { holdsPorts, PortPool, type PortWish, QUARANTINE_MS } from '../../src/services/ports.ts'
-import type { ServiceRow } from '../../src/services/record.ts'
+import { holdsPorts, PortPool, type PortWish, QUARANTINE_MS } from '../../src/services/actions/ports.ts'
+import type { ServiceRow } from '../../src/services/state/record.ts'
 import { FACTS, lease, NOW, rowIn, through, wished } from '../support/service-row.ts'
 
 const any: PortWish = { port: null, hostPort: null, name: null }

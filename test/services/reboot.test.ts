@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { RestartPolicy } from '../../src/kinds/kind.ts'
-import type { Fact } from '../../src/services/fact.ts'
-import type { ServiceRow } from '../../src/services/record.ts'
-import { nextAction, observe } from '../../src/services/step.ts'
+import type { Fact } from '../../src/services/state/fact.ts'
+import type { ServiceRow } from '../../src/services/state/record.ts'
+import { nextAction, observe } from '../../src/services/state/step.ts'
 import { changedRow, FACTS, NOW, rowIn, wished } from '../support/service-row.ts'
 
 const GONE: Fact = { type: 'gone', rebooted: true }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createLogger } from '../../src/logging.ts'
-import { stopAll } from '../../src/services/shutdown.ts'
+import { stopAll } from '../../src/services/duties/shutdown.ts'
 import { within } from '../support/deadline.ts'
 import { FakeRunner } from '../support/fake-driver.ts'
 import { Disk, diskFull } from '../support/mortal.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { StartSlots } from '../../src/services/start-slots.ts'
+import { StartSlots } from '../../src/services/actions/start-slots.ts'
 
 const never = new AbortController().signal
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { inspect } from 'node:util'
 import { Secret } from '../../src/secret.ts'
-import { openStateDirectory, StateDirectoryError } from '../../src/services/state-directory.ts'
+import { openStateDirectory, StateDirectoryError } from '../../src/services/table/state-directory.ts'
 import { tempDirectory } from '../support/temp-directory.ts'
 
 async function fresh(t: TestContext): Promise<string> {

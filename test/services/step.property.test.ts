@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import fc from 'fast-check'
-import type { Fact } from '../../src/services/fact.ts'
-import { isEnded, type ServiceRow, type ServiceState, STATE_RANK } from '../../src/services/record.ts'
-import { type Action, type IntentRequest, intend, nextAction, observe } from '../../src/services/step.ts'
+import type { Fact } from '../../src/services/state/fact.ts'
+import { isEnded, type ServiceRow, type ServiceState, STATE_RANK } from '../../src/services/state/record.ts'
+import { type Action, type IntentRequest, intend, nextAction, observe } from '../../src/services/state/step.ts'
 import { FACTS, lease, NOW, requestedRow } from '../support/service-row.ts'
 
 /** The table of design 5, written down again: what may follow within one attempt. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Fact } from '../../src/services/fact.ts'
-import { isEnded, SERVICE_STATES, type ServiceRow, type ServiceState } from '../../src/services/record.ts'
-import { intend, nextAction, observe } from '../../src/services/step.ts'
-import { isLaunched } from '../../src/services/transition.ts'
+import type { Fact } from '../../src/services/state/fact.ts'
+import { isEnded, SERVICE_STATES, type ServiceRow, type ServiceState } from '../../src/services/state/record.ts'
+import { intend, nextAction, observe } from '../../src/services/state/step.ts'
+import { isLaunched } from '../../src/services/state/transition.ts'
 import { changedRow, FACTS, lease, NOW, requestedRow, rowIn, through, wished } from '../support/service-row.ts'
 
 type FactType = Fact['type']

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import type { ServiceRow } from '../../src/services/record.ts'
+import type { ServiceRow } from '../../src/services/state/record.ts'
 import { type FakeBehaviour, FakeRunner } from '../support/fake-driver.ts'
 import { Disk, Life, mortalDriver } from '../support/mortal.ts'
 import { scriptKind } from '../support/service-row.ts'

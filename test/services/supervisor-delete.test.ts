@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isHiveError } from '../../src/errors.ts'
-import type { ServiceRow } from '../../src/services/record.ts'
+import type { ServiceRow } from '../../src/services/state/record.ts'
 import { until } from '../support/deadline.ts'
 import { type FakeCall, FakeRunner } from '../support/fake-driver.ts'
 import { scriptKind } from '../support/service-row.ts'

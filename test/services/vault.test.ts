@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import { isHiveError } from '../../src/errors.ts'
-import { createVault, newCocoonSecret, type ServiceSecrets } from '../../src/services/vault.ts'
+import { createVault, newCocoonSecret, type ServiceSecrets } from '../../src/services/table/vault.ts'
 
 const secrets: ServiceSecrets = {
   kindEnvironment: { A: 'one', EMPTY: '', ü: '\u0001\n"' },

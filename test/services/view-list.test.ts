@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isHiveError } from '../../src/errors.ts'
 import type { ServiceFilter } from '../../src/services/page.ts'
-import type { ServiceRow } from '../../src/services/record.ts'
+import type { ServiceRow } from '../../src/services/state/record.ts'
 import { ServiceView } from '../../src/services/view.ts'
 import { rowIn } from '../support/service-row.ts'
 

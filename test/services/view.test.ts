@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { SERVICE_STATES, type ServiceRow, type ServiceState } from '../../src/services/record.ts'
+import { SERVICE_STATES, type ServiceRow, type ServiceState } from '../../src/services/state/record.ts'
 import { ServiceView } from '../../src/services/view.ts'
 import { within } from '../support/deadline.ts'
 import { FACTS, requestedRow, rowIn, through, wished } from '../support/service-row.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { SERVICE_STATES, type ServiceState } from '../../src/services/record.ts'
+import { SERVICE_STATES, type ServiceState } from '../../src/services/state/record.ts'
 import { isHopeless, isOver, isReady, type WaitFor } from '../../src/services/waiting.ts'
 import { rowIn, wished } from '../support/service-row.ts'
 

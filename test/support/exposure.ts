@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ServiceRecord } from '../../src/services/record.ts'
+import type { ServiceRecord } from '../../src/services/state/record.ts'
 import { engineOrSkip, TEST_IMAGES } from './engines.ts'
 import type { TestHive } from './hive.ts'
 

@@ -11,9 +11,9 @@ import { readConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/logging.ts'
 import type { RunnerDriver } from '../../src/runners/driver.ts'
 import type { Clock } from '../../src/services/context.ts'
-import type { ServiceRecord } from '../../src/services/record.ts'
-import { openStateDirectory } from '../../src/services/state-directory.ts'
-import { openServiceTable } from '../../src/services/table.ts'
+import type { ServiceRecord } from '../../src/services/state/record.ts'
+import { openStateDirectory } from '../../src/services/table/state-directory.ts'
+import { openServiceTable } from '../../src/services/table/table.ts'
 import type { SignalingTimings } from '../../src/signaling/timings.ts'
 
 export interface Answer {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { HiveError } from '../../src/errors.ts'
 import type { LaunchSpec, RunnerDriver } from '../../src/runners/driver.ts'
-import { type ServiceRow, STATE_RANK } from '../../src/services/record.ts'
-import type { ServiceTable } from '../../src/services/table.ts'
+import { type ServiceRow, STATE_RANK } from '../../src/services/state/record.ts'
+import type { ServiceTable } from '../../src/services/table/table.ts'
 import type { FakeRunner } from './fake-driver.ts'
 
 /** What outlives a process: the rows that were acknowledged. Checks at each write what must hold for every history. */

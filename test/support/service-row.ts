@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import type { ContainerConfig, KindSpec, ScriptConfig } from '../../src/kinds/kind.ts'
-import type { Fact } from '../../src/services/fact.ts'
-import type { PortLease, ServiceRow, ServiceState } from '../../src/services/record.ts'
 import { newRow } from '../../src/services/spawn.ts'
-import { type IntentRequest, intend, observe, type Step } from '../../src/services/step.ts'
-import { createVault } from '../../src/services/vault.ts'
+import type { Fact } from '../../src/services/state/fact.ts'
+import type { PortLease, ServiceRow, ServiceState } from '../../src/services/state/record.ts'
+import { type IntentRequest, intend, observe, type Step } from '../../src/services/state/step.ts'
+import { createVault } from '../../src/services/table/vault.ts'
 import { scriptConfig } from './launch-spec.ts'
 
 /** Rows as the supervisor would have made them: each is reached by facts and intents, none is put together by hand. */

@@ -1,4 +1,4 @@
-import { isEnded } from '../../services/record.ts'
+import { isEnded } from '../../services/state/record.ts'
 import type { Client } from '../client.ts'
 import { type Command, type Invocation, textOf } from '../command.ts'
 import { CliFailure, EXIT, type ExitCode, reportFailure } from '../failure.ts'

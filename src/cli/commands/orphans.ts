@@ -1,4 +1,4 @@
-import type { Orphan, OrphanReport, ReapReport, RunnerTrouble } from '../../services/orphans.ts'
+import type { Orphan, OrphanReport, ReapReport, RunnerTrouble } from '../../services/duties/orphans.ts'
 import type { Command, Invocation } from '../command.ts'
 import { EXIT, type ExitCode } from '../failure.ts'
 import { type CliIo, printable } from '../io.ts'

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { ServiceRecord } from '../../../src/services/record.ts'
+import type { ServiceRecord } from '../../../src/services/state/record.ts'
 import type { HiveProcess } from './hive-process.ts'
 import { type Ledger, noteSeen } from './ledger.ts'
 

@@ -4,8 +4,8 @@ import { readConfig } from '../../../src/config.ts'
 import { createLogger } from '../../../src/logging.ts'
 import { createDrivers } from '../../../src/runners/create-drivers.ts'
 import type { RunnerDriver } from '../../../src/runners/driver.ts'
-import { openStateDirectory } from '../../../src/services/state-directory.ts'
-import { openServiceTable, type StateStore } from '../../../src/services/table.ts'
+import { openStateDirectory } from '../../../src/services/table/state-directory.ts'
+import { openServiceTable, type StateStore } from '../../../src/services/table/table.ts'
 
 export type Point = (name: string) => void
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { isEnded, type ServiceRecord } from '../../../src/services/record.ts'
+import { isEnded, type ServiceRecord } from '../../../src/services/state/record.ts'
 import { RecordingClient } from './client.ts'
 import { containersOf } from './engine-objects.ts'
 import type { HiveProcess } from './hive-process.ts'

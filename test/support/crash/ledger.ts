@@ -1,4 +1,4 @@
-import type { ServiceRecord } from '../../../src/services/record.ts'
+import type { ServiceRecord } from '../../../src/services/state/record.ts'
 
 export interface Asked {
   readonly requestId: string

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { ServiceRow } from '../../../src/services/record.ts'
+import type { ServiceRow } from '../../../src/services/state/record.ts'
 
 /** Rewrites the rows of a state directory. No Hive may run on it. */
 export function rewriteRows(directory: string, change: (row: ServiceRow) => ServiceRow): void {

@@ -1,0 +1,82 @@
+import { pollUntil } from '../../health/poll.ts'
+import type { RunnerHandle } from '../../runners/driver.ts'
+import type { ActionContext } from '../context.ts'
+import { providersMoved } from './await-providers.ts'
+import { greet, reportEnd, waitForEnd } from './end.ts'
+import { firstOf } from './first-of.ts'
+import { watchHealth } from './health-watch.ts'
+import { idleOver } from './idle-watch.ts'
+import { inspectSurely, persist } from './trouble.ts'
+
+/** Many a worker never listens, and there may be hundreds of them. */
+const RARELY_MS = 2_000
+
+type Over =
+  | { readonly type: 'idle'; readonly reason: string }
+  | { readonly type: 'moved'; readonly reason: string }
+  | { readonly type: 'end'; readonly report: () => Promise<void> }
+  | { readonly type: 'unhealthy'; readonly detail: string }
+
+/** A running cocoon: opens its route once its own listener is seen, probes it, waits for its end. */
+export async function watch(context: ActionContext, signal: AbortSignal): Promise<void> {
+  const { handle, record } = context.row()
+  if (handle === null) return
+  await greet(context, handle, signal)
+  const over = await firstOf<Over>(signal, [
+    async (inner) => {
+      const end = await waitForEnd(context, handle, inner)
+      return { type: 'end', report: () => reportEnd(context, record.attempt, end) }
+    },
+    async (inner) => {
+      await openRoute(context, handle, inner)
+      return { type: 'unhealthy', detail: await watchHealth(context, handle, inner) }
+    },
+    async (inner) => ({ type: 'idle', reason: await idleOver(context, handle, inner) }),
+    async (inner) => ({ type: 'moved', reason: await providersMoved(context, inner) }),
+  ])
+  if (over.type === 'idle') await stopIdle(context, over.reason)
+  else if (over.type === 'moved') await startAgain(context, over.reason)
+  else if (over.type === 'end') await over.report()
+  else await endUnhealthy(context, handle, { detail: over.detail, signal })
+}
+
+async function stopIdle(context: ActionContext, reason: string): Promise<void> {
+  try {
+    await context.intend({ desired: 'stopped', by: 'idle', reason })
+  } finally {
+    context.parts.view.rest(context.row().record.id, false)
+  }
+}
+
+/** Its environment says where it finds what it uses, and only a new start changes that. */
+async function startAgain(context: ActionContext, reason: string): Promise<void> {
+  const { attempt } = context.row().record
+  context.log.info({ attempt, reason }, 'started again to reach what it uses')
+  await context.intend({ desired: 'running', again: true, by: 'uses', reason })
+}
+
+async function endUnhealthy(
+  context: ActionContext,
+  handle: RunnerHandle,
+  { detail, signal }: { readonly detail: string; readonly signal: AbortSignal },
+): Promise<void> {
+  const { attempt } = context.row().record
+  const { stopGraceMs } = context.row().config
+  context.log.warn({ attempt, reason: detail }, 'unhealthy: it is stopped')
+  await persist(context, () => context.driver.stop(handle, stopGraceMs, signal), { signal })
+  const status = await inspectSurely(context, handle, signal)
+  await context.observe(attempt, { type: 'unhealthy', exit: status.state === 'exited' ? status.exit : null, detail })
+}
+
+/** Without a listener the route just stays closed. */
+async function openRoute(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<void> {
+  const { view } = context.parts
+  const { id, attempt } = context.row().record
+  const [binding] = context.row().leases
+  // A cocoon that has checks is watched even if its port never opens.
+  if (!binding || view.isListening(id, attempt)) return
+  const listens = () => context.driver.listens(handle, binding, signal).catch(() => false)
+  const opened = pollUntil(listens, signal, RARELY_MS).then(() => view.setListening(id, attempt))
+  if (context.row().config.healthChecks.length === 0) await opened
+  else opened.catch(() => undefined) // ends with the signal
+}
