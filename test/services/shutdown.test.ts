@@ -60,7 +60,9 @@ describe('stopAll', { concurrency: true }, () => {
     const first = await bench.in(await bench.spawn({ name: 'first' }), 'running')
     const second = await bench.in(await bench.spawn({ name: 'second' }), 'running')
     disk.failures.push(diskFull())
-    assert.deepEqual(await stop(bench, AbortSignal.timeout(300)), ['first'])
+    const time = new AbortController()
+    void bench.in(second, 'stopped').then(() => time.abort())
+    assert.deepEqual(await stop(bench, time.signal), ['first'])
     assert.deepEqual([bench.now(first).record.state, bench.now(second).record.state], ['running', 'stopped'])
   })
 

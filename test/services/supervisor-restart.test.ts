@@ -98,7 +98,7 @@ describe('restarts by the supervisor', () => {
 })
 
 describe('health by the supervisor', () => {
-  async function healthy(t: Parameters<typeof openSupervisor>[0], restart: RestartPolicy) {
+  async function healthy(t: Parameters<typeof openSupervisor>[0], restart: RestartPolicy, readyTimeoutMs = 20_000) {
     const state = { up: true }
     let isOver = false
     const server = createServer((_request, response) => {
@@ -113,7 +113,7 @@ describe('health by the supervisor', () => {
     const port = await freePort()
     const check = { type: 'http', path: '/', port: null, command: [], startPeriodMs: 0 } as const
     const healthChecks = [{ ...check, intervalMs: 20, timeoutMs: 1_000, retries: 3 }]
-    const kinds = [scriptKind('native', { restart, healthChecks, readyTimeoutMs: 300 })]
+    const kinds = [scriptKind('native', { restart, healthChecks, readyTimeoutMs })]
     const bench = await openSupervisor(t, { kinds, portRange: { first: port, last: port } })
     // The fake cocoon listens on nothing: once it has the one port of the range, the server answers there for it.
     bench.view.onChange(({ record }) => {
@@ -166,7 +166,7 @@ describe('health by the supervisor', () => {
   })
 
   it('one that never passes is not ready, and says which probe failed', async (t) => {
-    const { bench, state } = await healthy(t, NEVER)
+    const { bench, state } = await healthy(t, NEVER, 300)
     state.up = false
     const { record } = await bench.in(await bench.spawn(), 'failed')
     assert.equal(record.exit?.reason, 'not_ready')

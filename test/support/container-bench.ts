@@ -96,7 +96,7 @@ export function openContainerBench(
   options: Partial<ContainerDriverOptions> = {},
 ): ContainerBench {
   const instanceId = randomBytes(8).toString('hex')
-  const signal = AbortSignal.timeout(60_000)
+  const signal = AbortSignal.timeout(100_000)
   const warnings: string[] = []
   const drivers: RunnerDriver[] = []
   const another = (more: Partial<ContainerDriverOptions> = {}): RunnerDriver => {

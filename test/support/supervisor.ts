@@ -108,7 +108,7 @@ export async function openSupervisor(t: TestContext, setup: SupervisorSetup = {}
   await supervisor.load()
   const now = (row: ServiceRow) => view.byId(row.record.id) ?? row
   const when: SupervisorBench['when'] = async (row, satisfied) => {
-    const found = await view.until(row.record.id, satisfied, AbortSignal.timeout(5_000))
+    const found = await view.until(row.record.id, satisfied, AbortSignal.timeout(20_000))
     if (found) return found
     throw new Error(`it never came: ${JSON.stringify(now(row).record)}; calls: ${runner.calls.slice(-20).join(', ')}`)
   }
