@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { within } from '../deadline.ts'
 
 const BIN = new URL('../../../bin/hive.js', import.meta.url).pathname
-const START_LIMIT_MS = 30_000
+const START_LIMIT_MS = 60_000
 
 /** How to run the real server. */
 export interface HiveCommand {
