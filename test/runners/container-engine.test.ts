@@ -143,6 +143,20 @@ describe('an engine that is away', () => {
     await driver.close()
   })
 
+  it('one that takes longer for its facts than a probe may wait is known as soon as they are there', async (t) => {
+    const engine = await openFakeEngine(t)
+    const driver = driverOn(t, engine, { callMs: 10_000 })
+    const facts = Promise.withResolvers<Parameters<typeof silence>[0]>()
+    engine.on('GET /info', facts.resolve)
+    const hurried = AbortSignal.timeout(200)
+    await assert.rejects(driver.probe(hurried), { name: 'TimeoutError' })
+    const answered = await facts.promise
+    engine.on('GET /info', json(500, { message: 'asked once too often' }))
+    json(200, DOCKER_INFO)(answered, answered.req, '')
+    await until(async () => (await driver.probe(AbortSignal.timeout(5_000))).available, 5_000, 'the engine')
+    assert.equal(engine.calls.filter(({ line }) => line === 'GET /info').length, 1)
+  })
+
   it('the first address that answers is used, and kept', async (t) => {
     const [first, second] = [await openFakeEngine(t), await openFakeEngine(t)]
     first.on('HEAD /_ping', json(500, {}))

@@ -3,7 +3,7 @@ import { Engine, type Timeouts } from './engine.ts'
 import type { EngineAddress } from './engine-address.ts'
 import { askFacts, ping } from './engine-facts.ts'
 import type { EngineLine } from './request.ts'
-import { type TimeLimit, timeLimit } from './time-limit.ts'
+import { type TimeLimit, timeLimit, untilAborted } from './time-limit.ts'
 
 /** An address to try, and what is known of the engine behind it. */
 export interface Candidate {
@@ -21,6 +21,8 @@ interface Known extends Candidate {
   isUsed: boolean
   /** Aborted when it hangs: what waits for it without a deadline would wait for ever. */
   hang: AbortController
+  /** Its facts being asked for. */
+  learning: Promise<void> | null
 }
 
 /** A denial counts from the engine that was proven to be the same this short a time ago. */
@@ -50,6 +52,7 @@ export class EnginePool {
       confirmedAt: never,
       askedAt: never,
       isUsed: false,
+      learning: null,
     }
     this.#known = candidates.map((candidate) => ({ ...candidate, ...unknown, hang: new AbortController() }))
     this.#timeouts = timeouts
@@ -159,13 +162,25 @@ export class EnginePool {
       // What was away may come back as another engine; what was there the last time is the same.
       const isKnown = known.engine !== null && known.fault === null
       const flavour = isKnown ? await ping(known.line, this.#timeouts.callMs, signal) : null
-      if (flavour !== known.engine?.facts.flavour || !isKnown) await this.#learn(known, signal)
+      if (flavour !== known.engine?.facts.flavour || !isKnown) await untilAborted(this.#learnOnce(known), signal)
       known.fault = null
     } catch (error) {
       known.fault = signal.aborted ? `${known.address.text}: it does not answer in time` : null
       if (signal.aborted) throw signal.reason
       known.fault = error instanceof Error ? error.message : 'unknown fault'
     }
+  }
+
+  /** Goes on when a probe has no time left: a busy Podman may need longer for its facts than any probe may wait. */
+  #learnOnce(known: Known): Promise<void> {
+    known.learning ??= this.#learn(known, new AbortController().signal)
+      .then(() => {
+        known.fault = null
+      })
+      .finally(() => {
+        known.learning = null
+      })
+    return known.learning
   }
 
   async #learn(known: Known, signal: AbortSignal): Promise<void> {
