@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ReadTarget } from '../http/request-target.ts'
+import type { WrongTokens } from '../http/wrong-tokens.ts'
 import type { Secret } from '../secret.ts'
 import type { HiveConfig } from '../settings.ts'
 import { answerProblem, answerRedirect, drainRest } from './answer.ts'
@@ -21,6 +22,7 @@ export interface ProxyParts {
   readonly verifyToken: VerifyToken
   /** The control token, from which per-cocoon cookies are derived; null = cookies open nothing. */
   readonly token: Secret | null
+  readonly wrongTokens: WrongTokens
   readonly readTarget: ReadTarget
   readonly limits?: Partial<ProxyLimits>
   /** null = nobody traces. */
