@@ -39,7 +39,17 @@ export default plugin(
     const tracer = app.tracing?.proxy ?? null
     const traffic = app.hasDecorator('metrics') ? app.metrics.traffic : undefined
     const wrongTokens = app.hasDecorator('wrongTokens') ? app.wrongTokens : new WrongTokens()
-    const proxy = createProxy({ ...options, token: options.token ?? null, wrongTokens, tracer, traffic, readTarget })
+    const { maxCocoonRequests: maxRequests, maxCocoonTunnels: maxTunnels } = options.config
+    const limits = { maxRequests, maxTunnels, ...options.limits }
+    const proxy = createProxy({
+      ...options,
+      limits,
+      token: options.token ?? null,
+      wrongTokens,
+      tracer,
+      traffic,
+      readTarget,
+    })
     const dataPlane = options.config.proxyPort === null ? null : createDataPlane(app.routing)
     app.decorate('dataPlane', dataPlane)
     for (const server of [app.server, dataPlane]) {
