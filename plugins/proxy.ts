@@ -5,6 +5,7 @@ import plugin from 'fastify-plugin'
 import { createDataPlane } from '../src/http/data-plane.ts'
 import { requestGuard } from '../src/http/guard.ts'
 import { targetReader } from '../src/http/request-target.ts'
+import { WrongTokens } from '../src/http/wrong-tokens.ts'
 import type { ProxyLimits } from '../src/proxy/limits.ts'
 import { type CocoonProxy, createProxy } from '../src/proxy/proxy.ts'
 import type { RouteTable } from '../src/proxy/target.ts'
@@ -37,7 +38,18 @@ export default plugin(
     const readTarget = targetReader(options.config)
     const tracer = app.tracing?.proxy ?? null
     const traffic = app.hasDecorator('metrics') ? app.metrics.traffic : undefined
-    const proxy = createProxy({ ...options, token: options.token ?? null, tracer, traffic, readTarget })
+    const wrongTokens = app.hasDecorator('wrongTokens') ? app.wrongTokens : new WrongTokens()
+    const { maxCocoonRequests: maxRequests, maxCocoonTunnels: maxTunnels } = options.config
+    const limits = { maxRequests, maxTunnels, ...options.limits }
+    const proxy = createProxy({
+      ...options,
+      limits,
+      token: options.token ?? null,
+      wrongTokens,
+      tracer,
+      traffic,
+      readTarget,
+    })
     const dataPlane = options.config.proxyPort === null ? null : createDataPlane(app.routing)
     app.decorate('dataPlane', dataPlane)
     for (const server of [app.server, dataPlane]) {

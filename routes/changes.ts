@@ -27,7 +27,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       params: NameParams,
       querystring: ChangeQuery,
       headers: ChangeHeaders,
-      response: { 200: ServiceRef, 202: ServiceRef, ...problems(404, 409, 410, 412, 429, 507) },
+      response: { 200: ServiceRef, 202: ServiceRef, ...problems(404, 409, 410, 412, 507) },
     }
     app.post(`/services/:name/${verb}`, { schema }, async (request, reply) => {
       const { id, wait, timeout_s = 60, recreate = false } = request.query

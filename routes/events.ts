@@ -18,7 +18,7 @@ const schema = {
   querystring: EventsQuery,
   response: {
     200: { description: 'The events', content: { 'text/event-stream': { schema: EventText } } },
-    ...problems(429),
+    ...problems(),
   },
 }
 

@@ -26,7 +26,7 @@ const schema = {
       description: 'The lines',
       content: { 'application/x-ndjson': { schema: LogText }, 'text/event-stream': { schema: LogText } },
     },
-    ...problems(404, 429),
+    ...problems(404),
   },
 }
 

@@ -14,7 +14,7 @@ const schema = {
   tags: ['services'],
   querystring: SpawnQuery,
   body: SpawnBody,
-  response: { 200: ServiceRef, 201: ServiceRef, 202: ServiceRef, ...problems(409, 413, 415, 422, 424, 429, 507) },
+  response: { 200: ServiceRef, 201: ServiceRef, 202: ServiceRef, ...problems(409, 413, 415, 422, 424, 507) },
 }
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {

@@ -239,5 +239,5 @@ export const KindPage = Type.Object({ kinds: Type.Array(KindRef) })
 
 /** The answers every controlled route may give besides its own. */
 export function problems(...statuses: readonly number[]): Record<number, TSchema> {
-  return Object.fromEntries([...statuses, 400, 401, 421, 500, 503].map((status) => [status, ProblemRef]))
+  return Object.fromEntries([...statuses, 400, 401, 421, 429, 500, 503].map((status) => [status, ProblemRef]))
 }

@@ -56,6 +56,9 @@ export interface HiveConfig {
   readonly proxyAuth: 'public' | 'token'
   readonly maxCocoons: number
   readonly maxStarts: number
+  /** Of one cocoon at the same time: requests under way, and tunnels. */
+  readonly maxCocoonRequests: number
+  readonly maxCocoonTunnels: number
   readonly portRange: NumberRange
   readonly uidRange: NumberRange | null
   readonly registryAuthFile: string | null

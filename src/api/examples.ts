@@ -92,7 +92,7 @@ export const PROBLEM_EXAMPLES: Readonly<Record<number, unknown>> = {
   421: problem('HIVE_HOST_REFUSED', 'This host name is not served here; HIVE_ALLOWED_HOSTS adds names.'),
   422: problem('HIVE_KIND_UNKNOWN', 'GET /kinds lists the kinds there are'),
   424: problem('HIVE_START_FAILED', 'it ended with code 7 before it was ready', { service: failed }),
-  429: problem('HIVE_CAPACITY', 'HIVE_MAX_COCOONS (500) is reached: remove one first'),
+  429: problem('HIVE_TOO_MANY_WRONG_TOKENS', 'Send the right token, which is taken at any time, or wait.'),
   500: problem('HIVE_INTERNAL', 'the log of Hive says more under this request id'),
   503: problem('HIVE_RUNNER_UNAVAILABLE', ubuntu.reason),
   507: problem('HIVE_STORE_FULL', 'free some space on the disk of the state directory'),

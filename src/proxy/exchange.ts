@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { HiveError } from '../errors.ts'
 import { answerProblem, drainRest } from './answer.ts'
+import type { Seat } from './crowd.ts'
 import { responseHeaders } from './headers.ts'
 import type { ProxyLimits } from './limits.ts'
 import type { OwnOrigins } from './location.ts'
@@ -27,6 +28,8 @@ export interface ExchangeParts {
   readonly since: number
   /** The request id. */
   readonly instance: string
+  /** Its place among the cocoon's requests, left when it is over. */
+  readonly seat: Seat
 }
 
 /**
@@ -176,6 +179,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** @param status  of the answer, if its head is not out yet; 0 = there is none. */
   #finish(status: number): void {
     this.#done = true
+    this.#parts.seat.leave()
     this.#headSeen(status)
     if (this.#timer !== null) clearTimeout(this.#timer)
   }

@@ -5,7 +5,7 @@ import { wantsPage } from './answer.ts'
 import type { ProxyLimits } from './limits.ts'
 import type { Resolution } from './resolve.ts'
 
-type Sleeping = Extract<Resolution, { kind: 'sleeping' }>
+export type Sleeping = Extract<Resolution, { kind: 'sleeping' }>
 
 /**
  * Wakes a sleeping cocoon and holds its request until there is another answer. A browser that navigates gets a page

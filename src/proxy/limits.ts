@@ -25,6 +25,10 @@ export interface ProxyLimits {
   readonly drainMs: number
   /** All fields of a cocoon's answer together, in bytes. */
   readonly maxHeaderBytes: number
+  /** Requests of one cocoon under way at the same time, answers that still stream included. */
+  readonly maxRequests: number
+  /** Its tunnels, upgrades under way included. */
+  readonly maxTunnels: number
 }
 
 export const PROXY_LIMITS: ProxyLimits = Object.freeze({
@@ -41,4 +45,6 @@ export const PROXY_LIMITS: ProxyLimits = Object.freeze({
   wakePageMs: 2_000,
   drainMs: 10_000,
   maxHeaderBytes: 32_768,
+  maxRequests: 256,
+  maxTunnels: 1_000,
 })

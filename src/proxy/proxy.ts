@@ -1,14 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ReadTarget } from '../http/request-target.ts'
+import type { WrongTokens } from '../http/wrong-tokens.ts'
 import type { Secret } from '../secret.ts'
 import type { HiveConfig } from '../settings.ts'
 import { answerProblem, answerRedirect, drainRest } from './answer.ts'
+import { Crowd, cocoonBusy, type Seat } from './crowd.ts'
 import { Exchange } from './exchange.ts'
 import { requestHeaders, type VerifyToken } from './headers.ts'
-import { holdRequest } from './held.ts'
+import { holdRequest, type Sleeping } from './held.ts'
 import { PROXY_LIMITS, type ProxyLimits } from './limits.ts'
 import { authorityOf, Pools } from './pools.ts'
-import { createResolver, type Destination, type Resolution, type Resolve, statusOf } from './resolve.ts'
+import { createResolver, type Destination, nameOf, type Resolution, type Resolve, statusOf } from './resolve.ts'
 import type { RouteTable } from './target.ts'
 import type { ProxyTracer, RequestTrace } from './tracer.ts'
 import { type Traffic, UNMETERED } from './traffic.ts'
@@ -21,6 +23,7 @@ export interface ProxyParts {
   readonly verifyToken: VerifyToken
   /** The control token, from which per-cocoon cookies are derived; null = cookies open nothing. */
   readonly token: Secret | null
+  readonly wrongTokens: WrongTokens
   readonly readTarget: ReadTarget
   readonly limits?: Partial<ProxyLimits>
   /** null = nobody traces. */
@@ -34,6 +37,8 @@ export interface CocoonProxy {
   readonly resolve: Resolve
   readonly limits: ProxyLimits
   readonly tunnels: Tunnels
+  /** Clients whose connection became a tunnel or may become one, by cocoon. */
+  readonly tunnelCrowd: Crowd
   readonly verifyToken: VerifyToken
   readonly tracer: ProxyTracer | null
   readonly traffic: Traffic
@@ -61,6 +66,7 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
   const limits = Object.freeze({ ...PROXY_LIMITS, ...parts.limits })
   const pools = new Pools(limits)
   const tunnels = new Tunnels(limits)
+  const requestCrowd = new Crowd(limits.maxRequests)
   const traffic = parts.traffic ?? UNMETERED
   const resolve = createResolver({ ...parts, proxyAuth: parts.config.proxyAuth })
   const unsubscribe = parts.routes.onClosed((closed) => {
@@ -73,22 +79,23 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
     resolve,
     limits,
     tunnels,
+    tunnelCrowd: new Crowd(limits.maxTunnels),
     verifyToken: parts.verifyToken,
     tracer: parts.tracer,
     traffic,
     forward(req, res, instance) {
       const since = performance.now()
-      const again = () => resolve(req, false)
-      const resolution = again()
+      const resolution = resolve(req, false)
       const trace = parts.tracer === null ? null : parts.tracer.begin(req)
       const call = { req, res, instance, trace, since }
-      if (resolution.kind === 'open') return send(resolution.destination, call)
-      if (resolution.kind !== 'sleeping') return answer(resolution, call)
-      res.on('error', ignore)
-      const hold = () => holdRequest(resolution, { req, client: req.socket, limits }, again)
-      void (trace === null ? hold() : trace.within(hold)).then((woken) => {
-        if (woken?.kind === 'open') send(woken.destination, call)
-        else if (woken !== null) answer(woken, call)
+      if (resolution.kind === 'refused' || resolution.kind === 'redirect') return answer(resolution, call)
+      const seat = requestCrowd.enter(nameOf(resolution))
+      if (seat === null) return answer({ kind: 'refused', error: cocoonBusy() }, call)
+      if (resolution.kind === 'open') return send(resolution.destination, call, seat)
+      void held(resolution, call, { limits, resolve }).then((woken) => {
+        if (woken?.kind === 'open') return send(woken.destination, call, seat)
+        seat.leave()
+        if (woken !== null) answer(woken, call)
         else trace?.failed(null)
       })
     },
@@ -103,22 +110,32 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
     },
   }
 
-  function answer(resolution: Answered, { req, res, instance, trace, since }: Call): void {
-    traffic.of(null).answered(statusOf(resolution), performance.now() - since)
-    if (resolution.kind === 'redirect') answerRedirect(res, resolution.location)
-    else answerProblem(req, res, resolution.error, instance)
-    if (trace !== null) sayAnswered(trace, resolution)
-    if (hasBody(req)) drainRest(req, limits.lingerMs)
+  function answer(resolution: Answered, call: Call): void {
+    traffic.of(null).answered(statusOf(resolution), performance.now() - call.since)
+    answerAs(resolution, call, limits)
   }
 
-  function send(to: Destination, call: Call): void {
+  function send(to: Destination, call: Call, seat: Seat): void {
     const own = { prefix: to.prefix, authority: to.facts.authority, upstream: authorityOf(to.endpoint) }
     const { activity, kind } = to.route
-    const exchange = new Exchange({ ...call, own, limits, activity, meter: traffic.of(kind) })
+    const exchange = new Exchange({ ...call, own, limits, activity, meter: traffic.of(kind), seat })
     const headers = requestHeaders(call.req, to.facts, parts.verifyToken)
     if (call.trace !== null) call.trace.sent(to.route, headers)
     exchange.start(pools.get(to.route, to.endpoint), { path: to.path, method: call.req.method ?? 'GET', headers })
   }
+}
+
+function held(sleeping: Sleeping, { req, res, trace }: Call, by: Pick<CocoonProxy, 'limits' | 'resolve'>) {
+  res.on('error', ignore)
+  const hold = () => holdRequest(sleeping, { req, client: req.socket, limits: by.limits }, () => by.resolve(req, false))
+  return trace === null ? hold() : trace.within(hold)
+}
+
+function answerAs(resolution: Answered, { req, res, instance, trace }: Call, limits: ProxyLimits): void {
+  if (resolution.kind === 'redirect') answerRedirect(res, resolution.location)
+  else answerProblem(req, res, resolution.error, instance)
+  if (trace !== null) sayAnswered(trace, resolution)
+  if (hasBody(req)) drainRest(req, limits.lingerMs)
 }
 
 /** Also for upgrades, which are resolved likewise. */

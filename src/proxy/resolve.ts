@@ -17,6 +17,7 @@ export type Resolution =
   /** Asleep: to be woken, and then resolved again. */
   | {
       readonly kind: 'sleeping'
+      readonly name: string
       readonly retryAfterS: number
       readonly wake: (signal: AbortSignal) => Promise<void>
     }
@@ -53,6 +54,11 @@ export function createResolver(parts: ResolverParts): Resolve {
   }
 }
 
+/** The cocoon that a request is for. */
+export function nameOf(resolution: Extract<Resolution, { kind: 'open' | 'sleeping' }>): string {
+  return resolution.kind === 'open' ? resolution.destination.route.name : resolution.name
+}
+
 /** The status that a request which reaches no cocoon is answered with. */
 export function statusOf(resolution: Extract<Resolution, { kind: 'redirect' | 'refused' }>): number {
   return resolution.kind === 'redirect' ? 308 : resolution.error.status
@@ -75,7 +81,8 @@ function resolve(req: IncomingMessage, upgrade: boolean, parts: ResolverParts, p
   // Before anything is woken: a stranger's page must not start what its user let sleep.
   const foreign = refuseOrigin(req, { authority, allowOrigins, upgrade })
   if (foreign !== null) throw foreign
-  if (found.answer === 'sleeping') return { kind: 'sleeping', retryAfterS: found.retryAfterS, wake: found.wake }
+  if (found.answer === 'sleeping')
+    return { kind: 'sleeping', name: address.name, retryAfterS: found.retryAfterS, wake: found.wake }
   const route = openRoute(found)
   return { kind: 'open', destination: destination(req, route, address, { authority, proto: proto(target) }) }
 }

@@ -3,10 +3,11 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { HiveError } from '../errors.ts'
 import { answerProblem, answerRedirect } from './answer.ts'
+import { cocoonBusy, type Seat } from './crowd.ts'
 import { refuseHandshake } from './handshake.ts'
 import { holdRequest } from './held.ts'
 import { type CocoonProxy, sayAnswered } from './proxy.ts'
-import { type Resolution, statusOf } from './resolve.ts'
+import { nameOf, type Resolution, statusOf } from './resolve.ts'
 import type { RequestTrace } from './tracer.ts'
 import { UpgradeDial } from './upgrade-dial.ts'
 
@@ -37,8 +38,8 @@ function upgrade(req: IncomingMessage, client: Socket, by: { proxy: CocoonProxy;
   const since = performance.now()
   const refused = by.refuse(req) ?? refuseHandshake(req)
   const again = () => by.proxy.resolve(req, true)
-  const resolution: Resolution = refused === null ? again() : { kind: 'refused', error: refused }
   const { proxy } = by
+  const resolution: Resolution = refused === null ? seated(again(), client, proxy) : { kind: 'refused', error: refused }
   const trace = proxy.tracer === null ? null : proxy.tracer.begin(req)
   if (resolution.kind !== 'sleeping') {
     proceed(req, client, { proxy, resolution, trace, since })
@@ -49,6 +50,20 @@ function upgrade(req: IncomingMessage, client: Socket, by: { proxy: CocoonProxy;
     if (woken !== null) proceed(req, client, { proxy, resolution: woken, trace, since })
     else trace?.failed(null)
   })
+}
+
+/** Takes a place among the cocoon's tunnels for as long as the client is connected. */
+function seated(resolution: Resolution, client: Socket, { tunnelCrowd }: CocoonProxy): Resolution {
+  if (resolution.kind !== 'open' && resolution.kind !== 'sleeping') return resolution
+  const seat = tunnelCrowd.enter(nameOf(resolution))
+  if (seat === null) return { kind: 'refused', error: cocoonBusy() }
+  leaveWith(client, seat)
+  return resolution
+}
+
+/** A function of its own: a closure in a bigger one would keep the whole request alive as long as the tunnel. */
+function leaveWith(client: Socket, seat: Seat): void {
+  client.once('close', () => seat.leave())
 }
 
 interface Decided {

@@ -116,6 +116,21 @@ suite('the control token', () => {
       assert.equal((await hive.raw(`GET ${path} HTTP/1.1`, [HOST])).status, 200, path)
   })
 
+  test('A31: after 100 wrong tokens a minute an address gets 429; the right one is taken all the same', async (t) => {
+    const hive = await openControl(t)
+    const services = (...fields: string[]) => hive.raw('GET /services HTTP/1.1', [HOST, ...fields])
+    for (let n = 0; n < 100; n += 1)
+      assertProblem(await services(`Authorization: Bearer ${n}`), 401, 'HIVE_UNAUTHORIZED')
+    for (const path of ['/services', '/kinds', '/metrics']) {
+      const answer = await hive.raw(`GET ${path} HTTP/1.1`, [HOST, 'Authorization: Bearer x'])
+      assertProblem(answer, 429, 'HIVE_TOO_MANY_WRONG_TOKENS')
+      const seconds = Number(answer.headers['retry-after'])
+      assert.ok(seconds >= 1 && seconds <= 60, String(seconds))
+    }
+    assert.equal((await services(hive.bearer)).status, 200)
+    assertProblem(await services(), 401, 'HIVE_UNAUTHORIZED')
+  })
+
   test('HIVE_AUTH=off opens every route and takes any token', async (t) => {
     const hive = await openControl(t, { env: { HIVE_AUTH: 'off' } })
     assert.equal((await hive.raw('GET /services HTTP/1.1', [HOST])).status, 200)

@@ -220,6 +220,22 @@ test('W4 P34 with HIVE_PROXY_AUTH=token the header or the own cookie opens, and 
   )
 })
 
+test('A31 with HIVE_PROXY_AUTH=token 100 wrong ones a minute are followed by 429; the right one opens', async (t) => {
+  const { routes, port } = await startProxyApp(t, { config: { proxyAuth: 'token' } })
+  const { port: backend } = await startEcho(t)
+  routes.open('demo', backend)
+  const ask = async (...fields: string[]) => parseAnswer(await exchangeRaw(t, port, get('/cocoons/demo/', ...fields)))
+  for (let n = 0; n < 100; n += 1)
+    assert.equal((await ask(n % 2 === 0 ? `Hive-Token: ${n}` : `Cookie: hive-cocoon-demo=${n}`)).status, 401)
+  const { status, head, body } = await ask('Hive-Token: x')
+  assert.deepEqual([status, JSON.parse(body).code], [429, 'HIVE_TOO_MANY_WRONG_TOKENS'])
+  assert.match(head, /\r\nRetry-After: \d+/)
+  const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', `Hive-Token: x`]
+  assert.equal((await ask(...upgrade, 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==')).status, 429)
+  assert.equal((await ask(`Hive-Token: ${HIVE_TOKEN}`)).status, 200)
+  assert.equal((await ask()).status, 401)
+})
+
 test('with HIVE_PROXY_PORT cocoons are served there only, and nothing else is', async (t) => {
   const { app, routes, port } = await startProxyApp(t, { config: { proxyPort: 1 } })
   const { port: backend } = await startEcho(t)
