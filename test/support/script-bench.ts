@@ -78,7 +78,7 @@ export async function useScriptBench(t: TestContext, options: Partial<ScriptDriv
   const bench = await openScriptBench(options)
   t.after(bench.cleanup)
   const driver = bench.driver()
-  const signal = AbortSignal.timeout(30_000)
+  const signal = AbortSignal.timeout(90_000)
   const launch = async (spec: LaunchSpec) => {
     await driver.prepare(spec, () => {}, signal)
     return driver.start(spec, signal)

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RunnerUnreachable } from '../driver.ts'
@@ -27,6 +28,22 @@ export async function stopAttempt(
 ): Promise<void> {
   const { directory, identity } = targetOf(host, script)
   await endAttempt(host, { directory, identity, graceMs, sandboxed: script.sandboxed }, signal)
+}
+
+/**
+ * A cocoon ends with its worker. In a leaf its launcher sees to that, but it may be gone itself, or there is no leaf, or
+ * something has left it. While a stop is under way its grace holds for what is left.
+ */
+export async function endWithWorker(host: ScriptHost, script: ScriptHandle, signal: AbortSignal): Promise<void> {
+  const { directory, identity } = targetOf(host, script)
+  const cocoon = identity()
+  if (cocoon.worker === null || existsSync(join(directory, 'stopping'))) return
+  try {
+    await endAll(cageOf(cocoon, host.bootId), 0, signal)
+  } catch (error) {
+    if (!(error instanceof RunnerUnreachable)) throw error
+    host.warn(`What a worker left behind goes on: ${error.message}`)
+  }
 }
 
 /** Ends every attempt of a service and removes its run directory and its own working directory. */
