@@ -70,8 +70,8 @@ export function createScriptDriver(
     },
     logs: (handle, query, signal) => {
       const script = parseHandle(handle)
-      const output = { directory: targetOf(host, script).directory, attempt: script.attempt, fallocate }
-      return readOutput(output, query, signal)
+      const { directory, identity, bootId } = targetOf(host, script)
+      return readOutput({ directory, attempt: script.attempt, fallocate, identity: identity(), bootId }, query, signal)
     },
     close: async () => {
       const containment = host.containment()

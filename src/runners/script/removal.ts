@@ -7,7 +7,7 @@ import { cageOf } from './containment.ts'
 import { announceStop, endAll, settleLauncher } from './ending.ts'
 import { identityOf, type ScriptHandle } from './handle.ts'
 import type { ScriptHost } from './host.ts'
-import { releaseLeaves } from './limits.ts'
+import { namedLeaves, releaseLeaves } from './limits.ts'
 import { targetOf } from './objects.ts'
 import {
   attemptDirectory,
@@ -77,7 +77,8 @@ async function endAttempt(host: ScriptHost, ending: Ending, signal: AbortSignal)
   await makeVoid(ending.directory, 'pid')
   const cocoon = ending.identity()
   await endAll(cageOf(cocoon, host.bootId), ending.graceMs, signal, ending)
-  await releaseLeaves(readMarker(ending.directory)?.limits ?? [], signal)
+  const marker = readMarker(ending.directory)
+  await releaseLeaves(marker ? (marker.limits ?? []) : namedLeaves(host.controllers(), cocoon.mark), signal)
   if (cocoon.bootId === host.bootId) await settleLauncher(ending.directory, signal)
 }
 
