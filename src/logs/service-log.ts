@@ -1,5 +1,5 @@
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
-import type { OutputBatch } from '../runners/driver.ts'
+import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises'
+import type { OutputBatch, OutputPiece } from '../runners/driver.ts'
 import { encodeLine } from './log-line.ts'
 import { encodePosition, type LogEnd, listSegments, recoverEnd, segmentAt } from './segments.ts'
 
@@ -43,9 +43,10 @@ export class ServiceLog {
 
   /** Resolves when the batch is in the file. After an error open the log anew. */
   async append({ pieces, position }: OutputBatch, now: string): Promise<void> {
+    const lost = await this.#leaveIfGone()
     let seq = this.#end.lastSeq
-    const lines = pieces.map((piece) => encodeLine(piece, ++seq, now))
     const file = await this.#writable()
+    const lines = [...lost, ...pieces].map((piece) => encodeLine(piece, ++seq, now))
     const bytes = Buffer.from([...lines, encodePosition(position), ''].join('\n'))
     await file.appendFile(bytes)
     this.#end = { ...this.#end, lastSeq: seq, position, bytes: this.#end.bytes + bytes.length }
@@ -65,6 +66,20 @@ export class ServiceLog {
     const file = this.#file
     this.#file = null
     await file?.close()
+  }
+
+  /**
+   * Somebody may have removed the file behind Hive's back: what is written to it then is lost without a word.
+   * @returns what stands for the lines it held; they are followed by a new file.
+   */
+  async #leaveIfGone(): Promise<readonly OutputPiece[]> {
+    const { segment } = this.#end
+    if (segment === null) return []
+    const [there, held] = await Promise.all([inodeOf(segment.path), this.#file?.stat()])
+    if (there !== null && (held === undefined || held.ino === there)) return []
+    await this.close()
+    this.#end = { ...this.#end, segment: null, bytes: 0 }
+    return [{ stream: 'stdout', bytes: new Uint8Array(), partial: false, time: null, lost: 0 }]
   }
 
   async #writable(): Promise<FileHandle> {
@@ -93,4 +108,11 @@ export class ServiceLog {
     for (const { path } of segments.slice(0, Math.max(0, segments.length - this.#limits.segments)))
       await rm(path, { force: true })
   }
+}
+
+async function inodeOf(path: string): Promise<number | null> {
+  return stat(path).then(
+    ({ ino }) => ino,
+    () => null, // gone, or out of reach
+  )
 }

@@ -97,3 +97,28 @@ test('A37: a line can neither end its record nor begin another', async (t) => {
     [evil, '{"position":"7"}'],
   )
 })
+
+test('a log that is removed under its writer begins anew, says that lines are lost, and counts on', async (t) => {
+  const directory = await tempDirectory(t)
+  const path = join(directory, 'log')
+  const log = await ServiceLog.open(path)
+  const add = (count: number) => log.append({ pieces: [piece(`line ${count}`)], position: String(count) }, NOW)
+  await add(1)
+  await rm(path, { recursive: true })
+  await add(2)
+  await add(3)
+  const { lines } = await readAll(await ServiceLog.open(path))
+  assert.deepEqual(
+    lines.map(({ seq, line }) => `${seq} ${line}`),
+    ['2 [hive: some output is lost here]', '3 line 2', '4 line 3'],
+  )
+  // So does the next writer, which has not opened the file yet.
+  const next = await ServiceLog.open(path)
+  await rm(path, { recursive: true })
+  await next.append({ pieces: [piece('line 4')], position: '4' }, NOW)
+  assert.deepEqual(
+    (await readAll(next, cursorAfter(4))).lines.map(({ seq, line }) => `${seq} ${line}`),
+    ['5 [hive: some output is lost here]', '6 line 4'],
+  )
+  await Promise.all([log.close(), next.close()])
+})

@@ -13,6 +13,8 @@ export interface CocoonIdentity {
 
 /** All processes of one cocoon, however it is contained. Looking is synchronous: see identity.ts. */
 export interface Cage {
+  /** Finds what has left the cage since, which none of the others does by itself. */
+  look(): Promise<void>
   /** The processes that belong to the cocoon now, each verified. */
   members(): readonly ProcessIdentity[]
   isEmpty(): boolean

@@ -64,6 +64,7 @@ export async function closeCgroupParent(parent: CgroupParent): Promise<void> {
 /** The cage of a leaf: whatever is in it is the cocoon, wherever it double-forked or called setsid. */
 export function leafCage(leaf: string): Cage {
   return {
+    look: async () => {},
     members: () => membersOf(leaf),
     isEmpty: () => !isPopulated(leaf),
     thaw: () => thaw(leaf),
@@ -138,9 +139,11 @@ async function killAll(cgroup: string): Promise<void> {
 }
 
 async function thaw(cgroup: string): Promise<void> {
-  await writeFile(join(cgroup, 'cgroup.freeze'), '0').catch(() => {
-    // Gone already, or a kernel before 5.2, which freezes nothing.
-  })
+  for (const each of treeOf(cgroup)) {
+    await writeFile(join(each, 'cgroup.freeze'), '0').catch(() => {
+      // Gone already, or a kernel before 5.2, which freezes nothing.
+    })
+  }
 }
 
 async function removeTree(cgroup: string): Promise<void> {

@@ -19,13 +19,13 @@ import { checkLaunch, scriptConfig } from './checks.ts'
 import { findTool } from './command.ts'
 import { cageOf, workerRuns } from './containment.ts'
 import { execInCocoon } from './exec.ts'
-import { parseHandle } from './handle.ts'
+import { parseHandle, type ScriptHandle } from './handle.ts'
 import { makeRoots, openHost, type ScriptDriverOptions, type ScriptHost } from './host.ts'
 import { accepts, listenerOwner } from './listener.ts'
 import { readOutput } from './logs.ts'
 import { inspectAttempt, listAttempts, targetOf } from './objects.ts'
 import { pausedAmong } from './paused.ts'
-import { removeService, stopAttempt } from './removal.ts'
+import { endWithWorker, removeService, stopAttempt } from './removal.ts'
 import { weakLimits } from './rlimits.ts'
 import { sweepDrafts } from './run-directory.ts'
 import { startAttempt } from './starting.ts'
@@ -54,7 +54,7 @@ export function createScriptDriver(
     prepare: (spec, _onProgress, signal) => prepare(host, spec, signal),
     start: (spec, signal) => start(host, spec, signal),
     inspect: async (handle, signal) => inspectAttempt(host, parseHandle(handle), signal),
-    wait: async (handle, signal) => waitForEnd(targetOf(host, parseHandle(handle)), signal),
+    wait: (handle, signal) => wait(host, parseHandle(handle), signal),
     stop: async (handle, graceMs, signal) => stopAttempt(host, parseHandle(handle), graceMs, signal),
     remove: async (handle, _options, signal) => removeService(host, parseHandle(handle), signal),
     list: async (signal) => {
@@ -70,8 +70,8 @@ export function createScriptDriver(
     },
     logs: (handle, query, signal) => {
       const script = parseHandle(handle)
-      const output = { directory: targetOf(host, script).directory, attempt: script.attempt, fallocate }
-      return readOutput(output, query, signal)
+      const { directory, identity, bootId } = targetOf(host, script)
+      return readOutput({ directory, attempt: script.attempt, fallocate, identity: identity(), bootId }, query, signal)
     },
     close: async () => {
       const containment = host.containment()
@@ -121,6 +121,12 @@ async function start(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal) {
   }
 }
 
+async function wait(host: ScriptHost, script: ScriptHandle, signal: AbortSignal) {
+  const exit = await waitForEnd(targetOf(host, script), signal)
+  await endWithWorker(host, script, signal)
+  return exit
+}
+
 async function listens(
   host: ScriptHost,
   handle: RunnerHandle,
@@ -134,7 +140,11 @@ async function listens(
   const cocoon = identity()
   // Nearly always it is the worker itself; only otherwise all its processes are looked at.
   if (cocoon.worker && listenerOwner(binding.hostPort, [cocoon.worker]) === 'ours') return runs()
-  const owner = listenerOwner(binding.hostPort, cageOf(cocoon, host.bootId).members())
+  const cage = cageOf(cocoon, host.bootId)
+  const ask = () => listenerOwner(binding.hostPort, cage.members())
+  const first = ask()
+  if (first === 'stranger') await cage.look()
+  const owner = first === 'stranger' ? ask() : first
   if (owner === 'stranger' && runs()) {
     throw new LaunchRefused(`Port ${binding.hostPort} is held by a process that is not part of the cocoon`, {
       reason: 'port',

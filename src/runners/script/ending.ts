@@ -29,15 +29,16 @@ export async function endAll(
 ): Promise<void> {
   signal.throwIfAborted()
   if (graceMs > 0) {
-    await cage.thaw()
+    await Promise.all([cage.look(), cage.thaw()])
     askToEnd(cage.members(), sandboxed)
-    if (await isEmptyWithin(cage, graceMs, signal)) return cage.release()
+    await isEmptyWithin(cage, graceMs, signal)
   }
-  // Without cgroups a process may fork away from one round: then the next one finds it.
+  // Outside of cgroups a process may fork away from one round: then the next one finds it.
   for (let rounds = 0; rounds < KILL_ROUNDS; rounds++) {
+    if (cage.isEmpty()) await cage.look()
     if (cage.isEmpty()) return cage.release()
     await cage.kill()
-    if (await isEmptyWithin(cage, KILL_ROUND_MS, signal)) return cage.release()
+    await isEmptyWithin(cage, KILL_ROUND_MS, signal)
   }
   const pids = cage.members().map(({ pid }) => pid)
   throw new RunnerUnreachable(`Some processes do not end, not even by SIGKILL: ${pids.join(', ')}`)

@@ -45,13 +45,22 @@ async function giveBackUid(host: ScriptHost, { id, attempt }: Pick<LaunchSpec, '
 
 /** Ends what earlier attempts left behind (a child may hold the port) and lets old output go. */
 export async function endEarlierAttempts(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<void> {
-  for (const attempt of attemptsOf(host.runs, spec.id)) {
-    if (attempt >= spec.attempt) continue
-    const directory = attemptDirectory(host.runs, spec.id, attempt)
-    const marker = readMarker(directory)
-    await makeVoid(directory, 'pid')
-    if (marker) await endAll(cageOf(identityOf(marker, readIdentity(directory, 'pid')), host.bootId), 0, signal)
-    await releaseLeaves(marker?.limits ?? [], signal)
-    if (marker && attempt <= spec.attempt - KEPT_ATTEMPTS) await removeAttempt(host.runs, marker)
-  }
+  const earlier = attemptsOf(host.runs, spec.id).filter((attempt) => attempt < spec.attempt)
+  const ended = await Promise.allSettled(earlier.map((attempt) => endEarlier(host, { ...spec, attempt }, signal)))
+  for (const each of ended) if (each.status === 'rejected') throw each.reason
+  const old = earlier.filter((attempt) => attempt <= spec.attempt - KEPT_ATTEMPTS)
+  const markers = old.map((attempt) => readMarker(attemptDirectory(host.runs, spec.id, attempt)))
+  for (const marker of markers) if (marker) await removeAttempt(host.runs, marker)
+}
+
+async function endEarlier(
+  host: ScriptHost,
+  { id, attempt }: Pick<LaunchSpec, 'id' | 'attempt'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const directory = attemptDirectory(host.runs, id, attempt)
+  const marker = readMarker(directory)
+  await makeVoid(directory, 'pid')
+  if (marker) await endAll(cageOf(identityOf(marker, readIdentity(directory, 'pid')), host.bootId), 0, signal)
+  await releaseLeaves(marker?.limits ?? [], signal)
 }

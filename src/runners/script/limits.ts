@@ -91,6 +91,11 @@ export function cgroupLimits(
   }
 }
 
+/** The v1 leaves of a name, whether or not they are there: what a marker says that is gone. */
+export function namedLeaves(controllers: Controllers | 'systemd', name: string): readonly string[] {
+  return controllers === 'systemd' ? [] : Object.values(controllers.v1).map((parent) => join(parent, name))
+}
+
 /** @throws LaunchRefused  the kernel does not take them. */
 export async function makeLimits({ leaves, writes }: CgroupLimits): Promise<void> {
   try {

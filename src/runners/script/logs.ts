@@ -1,30 +1,28 @@
 import { watch } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { splitLines } from '../../logs/split-lines.ts'
 import type { OutputBatch, OutputPiece, OutputQuery } from '../driver.ts'
-import { OUTPUT_STREAMS, outputFile } from './output.ts'
-import { Reclaimer } from './reclaim.ts'
+import { OUTPUT_STREAMS } from './output.ts'
+import { closeOutputFiles, type OutputFiles, openOutputFiles, type ScriptOutput, type Stream } from './output-files.ts'
 
 /** Little more than the longest line: of the shortest lines this is ten thousand, and each takes its time. */
 const CHUNK_BYTES = 20_480
 /** A cocoon that writes faster than its log can be kept loses the older part, which would soon be dropped anyway. */
 const MAX_BACKLOG_BYTES = 16 * 1024 * 1024
 const KEPT_BACKLOG_BYTES = 8 * 1024 * 1024
+const LEAST_HOLE_BYTES = 1024 * 1024
+const PROBE_BYTES = 4096
 /** The watcher tells of new output at once; this is how often to look in case it cannot. */
 const LOOK_EVERY_MS = 2_000
 /** Lines that come one by one are taken together. */
 const GATHER_MS = 25
 
-export interface ScriptOutput {
-  readonly directory: string
-  readonly attempt: number
-  readonly fallocate: string | null
+interface Offsets extends Readonly<Record<Stream, number>> {
+  /** All that could be read was read, or is said to be lost: files that are gone now are no news. */
+  readonly over: boolean
 }
-
-type Stream = (typeof OUTPUT_STREAMS)[number]
-type Offsets = Readonly<Record<Stream, number>>
 
 /** What a script cocoon writes, from the files it appends to by itself. Errors and meaning as in `LogCapable`. */
 export async function* readOutput(
@@ -32,48 +30,33 @@ export async function* readOutput(
   query: OutputQuery,
   signal: AbortSignal,
 ): AsyncGenerator<OutputBatch> {
-  const files = await openFiles(output)
-  if (files === null) return
+  let at = readPosition(query.position, output.attempt)
+  const files = await openOutputFiles(output)
+  if (files === null) {
+    if (!at.over) yield { pieces: OUTPUT_STREAMS.map((stream) => lossOf(stream, 0)), position: overAt(output, at) }
+    return
+  }
   try {
-    let at = readPosition(query.position, output.attempt)
     for (;;) {
       const news = query.follow ? armWatch(join(output.directory, 'output')) : null
       try {
         at = yield* readToEnd({ output, files, at, isEnd: !query.follow, signal })
-        if (news === null) return
+        if (news === null) break
         await news.wait(signal)
       } finally {
         news?.close()
       }
       await delay(GATHER_MS, undefined, { signal })
     }
+    if (!at.over) yield { pieces: [], position: overAt(output, at) }
   } finally {
-    await Promise.all(OUTPUT_STREAMS.map((stream) => files[stream].file.close()))
+    await closeOutputFiles(files)
   }
-}
-
-interface OpenFile {
-  readonly path: string
-  readonly file: FileHandle
-  readonly reclaimer: Reclaimer
-}
-
-async function openFiles({ directory, fallocate }: ScriptOutput): Promise<Record<Stream, OpenFile> | null> {
-  const opened: Partial<Record<Stream, OpenFile>> = {}
-  for (const stream of OUTPUT_STREAMS) {
-    const path = outputFile(directory, stream)
-    const file = await open(path, 'r').catch(() => null)
-    if (file) opened[stream] = { path, file, reclaimer: new Reclaimer(fallocate) }
-  }
-  const { stdout, stderr } = opened
-  if (stdout && stderr) return { stdout, stderr }
-  await (stdout ?? stderr)?.file.close()
-  return null
 }
 
 interface Reading {
   readonly output: ScriptOutput
-  readonly files: Record<Stream, OpenFile>
+  readonly files: OutputFiles
   readonly at: Offsets
   readonly isEnd: boolean
   readonly signal: AbortSignal
@@ -89,10 +72,10 @@ async function* readToEnd({ output, files, at, isEnd, signal }: Reading): AsyncG
       const read = await readNext(files[stream].file, { stream, from: offsets[stream], isEnd })
       if (read === null) continue
       moved = true
-      offsets = { ...offsets, [stream]: read.to }
+      offsets = { ...offsets, [stream]: read.to, over: false }
       yield { pieces: read.pieces, position: position(output.attempt, offsets) }
-      const { path, file, reclaimer } = files[stream]
-      const next = await reclaimer.reclaim(path, file, read.to)
+      const { file, reclaimer } = files[stream]
+      const next = await reclaimer.reclaim(file, read.to)
       if (next === read.to) continue
       offsets = { ...offsets, [stream]: next }
       yield { pieces: [], position: position(output.attempt, offsets) }
@@ -108,7 +91,10 @@ interface Place {
 }
 
 async function readNext(file: FileHandle, { stream, from, isEnd }: Place) {
-  const { size } = await file.stat()
+  const { size, blocks } = await file.stat()
+  const hole = size - blocks * 512
+  if (from === 0 && hole >= LEAST_HOLE_BYTES && (await isHollow(file)))
+    return { pieces: [lossOf(stream, hole)], to: hole }
   // It was emptied since the position was kept.
   const start = size < from ? 0 : from
   if (size - start > MAX_BACKLOG_BYTES) {
@@ -126,6 +112,12 @@ async function readNext(file: FileHandle, { stream, from, isEnd }: Place) {
   }
 }
 
+/** The log that held what was read and given back to the disk (see reclaim.ts) is gone: these are not the cocoon's bytes. */
+async function isHollow(file: FileHandle): Promise<boolean> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(PROBE_BYTES), 0, PROBE_BYTES, 0)
+  return buffer.subarray(0, bytesRead).every((byte) => byte === 0)
+}
+
 function lossOf(stream: Stream, lost: number): OutputPiece {
   return { stream, bytes: new Uint8Array(), partial: false, time: null, lost }
 }
@@ -134,10 +126,15 @@ function position(attempt: number, { stdout, stderr }: Offsets): string {
   return `${attempt} ${stdout} ${stderr}`
 }
 
+function overAt({ attempt }: ScriptOutput, offsets: Offsets): string {
+  return `${position(attempt, offsets)} over`
+}
+
 /** Of another attempt = nothing of this one was read. */
 function readPosition(text: string | null, attempt: number): Offsets {
-  const [, of, stdout, stderr] = /^(\d+) (\d+) (\d+)$/.exec(text ?? '') ?? []
-  return Number(of) === attempt ? { stdout: Number(stdout), stderr: Number(stderr) } : { stdout: 0, stderr: 0 }
+  const [, of, stdout, stderr, over] = /^(\d+) (\d+) (\d+)( over)?$/.exec(text ?? '') ?? []
+  if (Number(of) !== attempt) return { stdout: 0, stderr: 0, over: false }
+  return { stdout: Number(stdout), stderr: Number(stderr), over: over !== undefined }
 }
 
 /** Armed before reading, so that nothing written meanwhile goes unnoticed; one event is enough, so it is closed then. */

@@ -19,12 +19,13 @@ export class Reclaimer {
   }
 
   /**
-   * @param path  The file, read up to `readTo`.
+   * @param file  read up to `readTo`. It is reached through its descriptor: its path may be gone by now.
    * @returns the offset at which reading goes on: 0 if the file had to be emptied.
    */
-  async reclaim(path: string, file: FileHandle, readTo: number): Promise<number> {
+  async reclaim(file: FileHandle, readTo: number): Promise<number> {
     const end = readTo - (readTo % BLOCK_BYTES)
     if (end - this.#reclaimed < RECLAIM_BYTES) return readTo
+    const path = `/proc/${process.pid}/fd/${file.fd}`
     if (this.#tool !== null && (await punch(this.#tool, path, end))) {
       this.#reclaimed = end
       return readTo

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RunnerUnreachable } from '../driver.ts'
@@ -6,7 +7,7 @@ import { cageOf } from './containment.ts'
 import { announceStop, endAll, settleLauncher } from './ending.ts'
 import { identityOf, type ScriptHandle } from './handle.ts'
 import type { ScriptHost } from './host.ts'
-import { releaseLeaves } from './limits.ts'
+import { namedLeaves, releaseLeaves } from './limits.ts'
 import { targetOf } from './objects.ts'
 import {
   attemptDirectory,
@@ -27,6 +28,22 @@ export async function stopAttempt(
 ): Promise<void> {
   const { directory, identity } = targetOf(host, script)
   await endAttempt(host, { directory, identity, graceMs, sandboxed: script.sandboxed }, signal)
+}
+
+/**
+ * A cocoon ends with its worker. In a leaf its launcher sees to that, but it may be gone itself, or there is no leaf, or
+ * something has left it. While a stop is under way its grace holds for what is left.
+ */
+export async function endWithWorker(host: ScriptHost, script: ScriptHandle, signal: AbortSignal): Promise<void> {
+  const { directory, identity } = targetOf(host, script)
+  const cocoon = identity()
+  if (cocoon.worker === null || existsSync(join(directory, 'stopping'))) return
+  try {
+    await endAll(cageOf(cocoon, host.bootId), 0, signal)
+  } catch (error) {
+    if (!(error instanceof RunnerUnreachable)) throw error
+    host.warn(`What a worker left behind goes on: ${error.message}`)
+  }
 }
 
 /** Ends every attempt of a service and removes its run directory and its own working directory. */
@@ -60,7 +77,8 @@ async function endAttempt(host: ScriptHost, ending: Ending, signal: AbortSignal)
   await makeVoid(ending.directory, 'pid')
   const cocoon = ending.identity()
   await endAll(cageOf(cocoon, host.bootId), ending.graceMs, signal, ending)
-  await releaseLeaves(readMarker(ending.directory)?.limits ?? [], signal)
+  const marker = readMarker(ending.directory)
+  await releaseLeaves(marker ? (marker.limits ?? []) : namedLeaves(host.controllers(), cocoon.mark), signal)
   if (cocoon.bootId === host.bootId) await settleLauncher(ending.directory, signal)
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Launched, LaunchRefused, type LaunchSpec, RunnerUnreachable } from '../driver.ts'
 import { adopt, clearAbandoned, launchedOf, whatBecameOf } from './adoption.ts'
 import type { CocoonIdentity } from './cage.ts'
+import { leafCage } from './cgroup.ts'
 import { type CheckedLaunch, checkAndClaim, scriptConfig } from './checks.ts'
 import { cageOf } from './containment.ts'
 import { openChecked } from './digest.ts'
@@ -112,6 +113,8 @@ function membersCage(host: ScriptHost, spec: LaunchSpec, { leaf, worker }: Pick<
 async function makeRoom(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<Room> {
   const room = planRoom(host, spec)
   const ready = endEarlierAttempts(host, spec, signal).then(() => verifyPortsFree(spec.ports, signal))
+  // A worker of this very attempt may be there whose run directory was taken away: it must not get company.
+  if (room.leaf !== null) await endAll(leafCage(room.leaf), 0, signal)
   const made = await Promise.allSettled([makeLeaves(host, room), ready])
   for (const each of made) if (each.status === 'rejected') throw each.reason
   return room
