@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { readConfig } from './config.ts'
+import { standardOutput } from './log-output.ts'
 import { createLogger } from './logging.ts'
 import { stopAll } from './services/duties/shutdown.ts'
 import { openStateDirectory, type StateDirectory, StateDirectoryError } from './services/table/state-directory.ts'
@@ -35,7 +36,9 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     return EXIT_CONFIG
   }
   const { config } = settings
-  const log = createLogger(config)
+  const output = standardOutput()
+  process.on('exit', () => output.end())
+  const log = createLogger(config, output)
   crashOnly(log)
   try {
     let isStarted = false
