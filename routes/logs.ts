@@ -6,6 +6,7 @@ import { streamAnswer } from '../src/http/stream-answer.ts'
 import { type LogFormat, logText, slowText } from '../src/logs/follow.ts'
 import { cursorAfter, type LogCursor, oldestCursor } from '../src/logs/read-log.ts'
 import type { ServiceLog } from '../src/logs/service-log.ts'
+import { parseSince, SINCE_FORMS } from '../src/logs/since.ts'
 import { NameParams, problems } from '../src/schemas.ts'
 import { isHopeless } from '../src/services/waiting.ts'
 
@@ -49,7 +50,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   app.get('/services/:name/logs', { schema }, async (request, reply) => {
-    const { id, tail, since, follow = false } = request.query
+    const { id, tail, follow = false } = request.query
+    const since = readSince(request.query.since, app.logs.now())
     const row = app.findService(request.params.name, id)
     const format = /text\/event-stream/.test(request.headers.accept ?? '') ? 'sse' : 'ndjson'
     const after = request.query.after ?? lastEventId(format, request.headers['last-event-id'])
@@ -60,7 +62,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       const parts = {
         log,
         from: await startOf(log, after, tail),
-        since: since === undefined ? null : Date.parse(since),
+        since,
         format,
         isOver: follow ? () => isAtRest(row.record.id) : null,
         onPassed: (seq: number) => {
@@ -92,6 +94,15 @@ function headersOf(reply: FastifyReply, format: LogFormat): Record<string, strin
   const own = { 'content-type': TYPES[format], 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
   const given = Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)] as const)
   return { ...Object.fromEntries(given), ...own }
+}
+
+/** @throws HIVE_REQUEST_INVALID  it is no time. */
+function readSince(text: string | undefined, now: Date): number | null {
+  if (text === undefined) return null
+  const since = parseSince(text, now.getTime())
+  if (since !== null) return since
+  const fields = [{ pointer: '/since', detail: `must be ${SINCE_FORMS}` }]
+  throw new HiveError('HIVE_REQUEST_INVALID', 'the querystring does not fit its schema: see errors', { fields })
 }
 
 async function startOf(log: ServiceLog, after: number | undefined, tail: number | undefined): Promise<LogCursor> {

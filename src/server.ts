@@ -53,8 +53,9 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   } catch (error) {
     const code = exitCodeOf(error)
     if (code === null) throw error
-    const { message } = error as Error
-    log.fatal({ err: error }, message)
+    const { message, cause } = error as Error
+    // Where in Hive it was found helps nobody: the message says what to do.
+    log.fatal(cause instanceof Error ? { cause: cause.message } : {}, message)
     process.stderr.write(`Hive cannot start: ${message}\n`)
     return code
   }

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { SINCE_FORMS } from '../logs/since.ts'
 import { ServiceRef } from '../schemas.ts'
 import type { PostMortem } from './post-mortem.ts'
 import { StatsSampleSchema } from './stats-schema.ts'
@@ -13,7 +14,14 @@ export const LogsQuery = Type.Object(
     id,
     tail: Type.Optional(Type.Integer({ minimum: 0, description: 'Only that many of the last lines.' })),
     after: Type.Optional(Type.Integer({ minimum: 0, description: 'Only lines with a higher seq.' })),
-    since: Type.Optional(Type.String({ format: 'date-time', description: 'Only lines of this time or later.' })),
+    since: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description: `Only lines of this time or later: ${SINCE_FORMS}.`,
+        examples: ['10m', '2026-01-31T12:00:00Z'],
+      }),
+    ),
     follow: Type.Optional(Type.Boolean({ description: 'Go on as long as the cocoon may write.' })),
   },
   closed,

@@ -39,7 +39,7 @@ const COMMON = {
 
 export const COMMON_HELP = `Common options:
   --json             stable output for programs; errors as one line of problem JSON on stderr
-  --url <url>        which Hive to talk to (HIVE_URL, else http://127.0.0.1:8020)
+  --url <url>        which Hive to talk to (HIVE_URL, else http://127.0.0.1:<HIVE_PORT, else 8020>)
   --token-file <f>   where its token is (else HIVE_TOKEN, else the token file of a Hive on this machine)
   -h, --help         this text
 `

@@ -24,7 +24,7 @@ export async function resolveTarget(
   env: Environment,
   options: { readonly url: string | undefined; readonly tokenFile: string | undefined },
 ): Promise<Target> {
-  const url = parseUrl(options.url ?? (env['HIVE_URL']?.trim() || DEFAULT_URL))
+  const url = parseUrl(options.url ?? (env['HIVE_URL']?.trim() || defaultUrl(env)))
   const base = `${url.origin}${url.pathname.replace(/\/+$/, '')}`
   if (options.tokenFile !== undefined) {
     return { base, token: await readToken(options.tokenFile), tokenSource: options.tokenFile }
@@ -35,6 +35,12 @@ export async function resolveTarget(
   if (!isLoopbackHost(url.hostname.replace(/[[\]]/g, '')))
     return { base, token: null, tokenSource: 'HIVE_TOKEN, which is not set' }
   return { base, ...(await localToken(env)) }
+}
+
+/** The server of this very environment: who gives it a HIVE_PORT means the same one here. */
+function defaultUrl(env: Environment): string {
+  const port = env['HIVE_PORT']?.trim() ?? ''
+  return /^[1-9]\d{0,4}$/.test(port) && Number(port) <= 65_535 ? `http://127.0.0.1:${port}` : DEFAULT_URL
 }
 
 function parseUrl(text: string): URL {

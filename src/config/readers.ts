@@ -73,7 +73,7 @@ export const origin = textBy(
   'scheme, host and port alone, such as "https://hive.example:8443"',
 )
 
-export const absolutePath = textBy((text) => plainPath(text), 'an absolute path without . and ..')
+export const absolutePath = textBy((text) => plainPath(text), 'an absolute path such as /var/lib/hive')
 
 /** An absolute path, a slash at its end taken away; null = it is none. */
 export function plainPath(text: string): string | null {

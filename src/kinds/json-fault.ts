@@ -144,7 +144,8 @@ class Scan {
 
   #afterValue(char: string): void {
     const within = this.#open.at(-1)
-    if (within === undefined) throw new Fault('text follows the end of the JSON', 'nothing after it')
+    if (within === undefined)
+      throw new Fault('text follows the end of the JSON', 'nothing after it, or a comma before the next entry')
     if (char === (within === null ? ']' : '}')) this.#close()
     else if (char === ',') this.#next(within)
     else throw unexpected(char, this.#awaited)
@@ -173,7 +174,7 @@ function unexpected(char: string, awaited: Awaited): Fault {
     'comma or end': 'a comma or a closing bracket',
   }
   if (char === "'") return new Fault('JSON strings do not stand in single quotes', 'double quotes')
-  if (char === '/') return new Fault('JSON has no comments', 'no comment')
+  if (char === '/') return new Fault('JSON has no comments', 'the same without the comments')
   if ((char === '}' || char === ']') && (awaited === 'key' || awaited === 'value'))
     return new Fault(
       'a comma or colon comes right before a closing bracket',

@@ -33,17 +33,11 @@ export function readListEntry(entry: ListEntry, positionOf: PositionOf, report: 
     return null
   }
   if (colon === -1) {
-    report.problem(null, `has no colon${at(start)}`, wholeEntryHint(text))
+    report.problem(null, `has no colon${at(start)}`, '"id:image", "id:runner_type:config" or a JSON array')
     return null
   }
   if (id === '') report.problem('id', `is not a kind id${at(start)}`, ID_FORM)
   return readRest(id, { text: text.slice(colon + 1), start: start + colon + 1 }, positionOf, report)
-}
-
-function wholeEntryHint(text: string): string {
-  return text.startsWith('{')
-    ? 'id:runner_type:{…}, or a JSON array in [ ]'
-    : '"id:image", "id:runner_type:config" or a JSON array'
 }
 
 interface Rest {
@@ -54,6 +48,11 @@ interface Rest {
 function readRest(id: string, rest: Rest, positionOf: PositionOf, report: Report): RawKind | null {
   const colon = rest.text.indexOf(':')
   const first = colon === -1 ? rest.text : rest.text.slice(0, colon)
+  // JSON may go over many lines; a bare image or command cannot.
+  if (/\n\s*\S/.test(rest.text.split('{', 1)[0] ?? '')) {
+    report.problem(null, `goes on over a line break (${positionOf(rest.start)})`, 'a comma at the end of each entry')
+    return null
+  }
   if (!isRunnerType(first)) return readLegacyImage(id, first, rest, report)
   const bare = colon === -1 ? '' : rest.text.slice(colon + 1)
   const config = { text: bare.trim(), start: rest.start + rest.text.length - bare.trimStart().length }

@@ -6,6 +6,7 @@ import { isObject } from './fields.ts'
 import { findJsonFault } from './json-fault.ts'
 import type { KindPolicy, KindProblem, KindSpec } from './kind.ts'
 import { idOf, readListEntry } from './list-entry.ts'
+import { findMistake } from './mistaken.ts'
 import { positionsIn } from './positions.ts'
 import { type Findings, type Report, reportOn } from './report.ts'
 import { splitEntries } from './split.ts'
@@ -82,6 +83,11 @@ function together(read: readonly ReadEntry[], findings: Findings): readonly Kind
 }
 
 function readList(text: string, policy: KindPolicy, findings: Findings): readonly KindSpec[] {
+  const mistake = findMistake(text.trim())
+  if (mistake !== null) {
+    reportOn(findings, 1, null).problem(null, mistake.wrong, mistake.right)
+    return []
+  }
   const positionOf = positionsIn(text)
   const seen = new Map<string, number>()
   const read = splitEntries(text).flatMap((entry, index) => {

@@ -40,6 +40,11 @@ export class LogKeeper {
     this.#options = options
   }
 
+  /** The clock that times lines for which their runner has no time. */
+  now(): Date {
+    return this.#options.now()
+  }
+
   /** Begins to collect, unless that attempt is being collected already. */
   collect(source: LogSource): void {
     const { id, attempt, driver, handle } = source

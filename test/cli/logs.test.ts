@@ -28,6 +28,12 @@ test('logs puts each line where the cocoon wrote it, follows to the end, and sho
     [2, 3],
   )
   assert.equal((await run('logs', 'talker', '--tail', 'x')).code, 2)
+  assert.equal((await run('logs', 'talker', '--since', '10m')).out, 'out\nmore\n')
+  assert.equal((await run('logs', 'talker', '--since', '1970-01-01')).out, 'out\nmore\n')
+  assert.equal((await run('logs', 'talker', '--since', '9999-12-31T23:59:59Z')).out, '')
+  const wrong = await run('logs', 'talker', '--since', 'yesterday')
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.err, /--since must be a time such as .*10m/)
   assert.equal((await run('logs', 'nobody')).code, 3)
   await until(async () => (await hive.call('GET', '/services/talker')).body.exit, 10_000, 'its end')
   await hive.call('DELETE', '/services/talker')

@@ -25,6 +25,16 @@ test('the token is --token-file, else HIVE_TOKEN, else the token file of a local
   assert.equal((await resolveTarget({ HIVE_STATE_DIR: directory }, none)).token, 'from-state')
 })
 
+test('the target is --url, else HIVE_URL, else the HIVE_PORT of this environment, else 8020', async () => {
+  const base = async (env: Record<string, string>, url?: string) =>
+    (await resolveTarget({ HIVE_TOKEN: 'a'.repeat(16), ...env }, { ...none, url })).base
+  assert.equal(await base({ HIVE_URL: 'http://a.example', HIVE_PORT: '9000' }, 'http://b.example'), 'http://b.example')
+  assert.equal(await base({ HIVE_URL: 'http://a.example', HIVE_PORT: '9000' }), 'http://a.example')
+  assert.equal(await base({ HIVE_PORT: '9000' }), 'http://127.0.0.1:9000')
+  for (const HIVE_PORT of ['', '0', 'x', '65536', '1@a.example'])
+    assert.equal(await base({ HIVE_PORT }), 'http://127.0.0.1:8020', HIVE_PORT)
+})
+
 test('the token file is read for loopback targets only', async (t) => {
   const env = { HIVE_STATE_DIR: await stateDirectory(t, 'local-secret') }
   for (const url of [

@@ -38,14 +38,46 @@ export const vectors: readonly Vector[] = [
   { name: 'K7 an empty array with blanks around and in it', input: '\n [ \t] \r\n', kinds: [] },
   { name: 'K7 an empty object', input: '{}', error_mentions: ['entry 1', 'JSON array'] },
   { name: 'K7 a JSON null', input: 'null', error_mentions: ['entry 1', 'colon'] },
-  { name: 'K7 a JSON string', input: '"x"', error_mentions: ['entry 1', 'colon'] },
+  { name: 'K7 a JSON string', input: '"x"', error_mentions: ['entry 1', 'quote'] },
   { name: 'K7 a JSON number', input: '123', error_mentions: ['entry 1', 'colon'] },
   {
     name: 'K7 an array of other things',
     input: '[1,"x",null,[]]',
     error_mentions: ['entry 1', 'entry 2', 'entry 3', 'entry 4'],
   },
-  { name: 'K7 a single object', input: '{"id":"a","image":"b"}', error_mentions: ['entry 1', 'kind id'] },
+  {
+    name: 'K7 a single object',
+    input: '{"id":"a","image":"b"}',
+    error_mentions: ['entry 1', 'without the brackets', '[{"id":…},{"id":…}]'],
+  },
+  {
+    name: 'K7 objects without the brackets of their array',
+    input: ' {"id":"a","image":"b"},\n{"id":"c","runner_type":"docker","runner_config":{"image":"d"}} ',
+    error_mentions: ['entry 1', 'without the brackets'],
+  },
+  ...['"a:busybox"', "'a:busybox,b:i'", '\'[{"id":"a","image":"b"}]\'', '"id":"a","image":"b"', '\u201ca\u201d:b'].map(
+    (input) => ({
+      name: `K7 quotes around the text: ${input}`,
+      input,
+      error_mentions: ['entry 1: starts with a quote', 'without quotes'],
+    }),
+  ),
+  ...['kinds.json', './kinds.json', '/etc/hive/kinds', '@kinds', '~/kinds.yml', 'file:///etc/kinds'].map((input) => ({
+    name: `K7 a path instead of what is in the file: ${input}`,
+    input,
+    error_mentions: ['entry 1: looks like the path', 'COCOON_KINDS="$(cat kinds.json)"'],
+  })),
+  { name: 'K7 YAML', input: '- id: a\n  image: b\n', error_mentions: ['entry 1: looks like YAML', 'JSON array'] },
+  ...['a:busybox\nb:i', 'a:docker:busybox\n  b:i', 'a:script:w\r\nb:script:{"command":"w"}'].map((input) => ({
+    name: `K4 a line break without a comma: ${JSON.stringify(input)}`,
+    input,
+    error_mentions: ['entry 1 (a): goes on over a line break', 'a comma at the end of each entry'],
+  })),
+  {
+    name: 'K4 a line break without a comma behind JSON',
+    input: 'a:script:{"command":"w"}\nb:i',
+    error_mentions: ['entry 1 (a), runner_config', 'line 2, column 1', 'a comma before the next entry'],
+  },
   {
     name: 'K1 colons in a legacy image',
     input: 'ubuntu:reg.example:5000/ns/img:tag,u2:git.host/x:ubuntu',

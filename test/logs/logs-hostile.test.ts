@@ -103,8 +103,23 @@ test('A25 A26: odd queries are clamped, ignored or refused', async (t) => {
   assert.equal(await count('?tail=0'), 0)
   assert.equal(await count('?since=9999-12-31T23:59:59Z'), 0)
   assert.equal(await count('?since=1970-01-01T00:00:00Z'), 2)
+  assert.equal(await count('?since=1970-01-01T02:00+02:00'), 2)
+  assert.equal(await count('?since=1970-01-01'), 2)
+  assert.equal(await count('?since=10m'), 2)
+  assert.equal(await count('?since=0s'), 0)
   assert.equal(await count('?after=99999999'), 0)
-  for (const query of ['?tail=1e12', '?tail=-1', '?since=NaN', '?after=x', '?follow=1', '?unknown=1'])
+  for (const query of [
+    '?tail=1e12',
+    '?tail=-1',
+    '?since=NaN',
+    '?since=10',
+    '?since=',
+    '?since=-1m',
+    '?since=2026-13-01',
+    '?after=x',
+    '?follow=1',
+    '?unknown=1',
+  ])
     assert.equal((await hive.call('GET', `/services/talker/logs${query}`)).status, 400, query)
   assert.equal((await hive.call('GET', '/services/nobody/logs')).status, 404)
   for (const [id, seqs] of [

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LogLine } from '../../logs/log-line.ts'
+import { parseSince, SINCE_FORMS } from '../../logs/since.ts'
 import type { Call, Client } from '../client.ts'
 import { type Command, type Invocation, textOf } from '../command.ts'
 import { EXIT, type ExitCode, Unreachable, usage } from '../failure.ts'
@@ -24,10 +25,11 @@ Also for 24 hours after it was removed. With -f it goes on where it was when Hiv
   -f, --follow        go on as long as the cocoon may write
   -n, --tail <n>      only the last n lines
   --after <seq>       only lines after this one
-  --since <time>      only lines of this time or later, such as 2026-01-31T12:00:00Z
+  --since <time>      only lines of this time or later: 10m (ago), 2026-01-31T12:00:00Z or 2026-01-31 (UTC)
 
 Examples:
   hive logs web -n 100 -f
+  hive logs web --since 10m
   hive logs web --json | jq -r .line
 `,
   run,
@@ -44,7 +46,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     follow: follow ? 'true' : undefined,
     tail: wholeOf(values, 'tail'),
     after: wholeOf(values, 'after'),
-    since: textOf(values, 'since'),
+    since: sinceOf(values),
   }
   const client = await invocation.connect()
   const copy = new Copy(invocation)
@@ -112,6 +114,13 @@ class Copy {
     const isOwn = record.marker !== undefined || record.dropped !== undefined
     out.write(isOwn ? `${printable(record.line)}\n` : record.line + (record.partial ? '' : '\n'))
   }
+}
+
+/** Checked here as well, so that a typing error costs no request. */
+function sinceOf(values: Readonly<Record<string, unknown>>): string | undefined {
+  const text = textOf(values, 'since')
+  if (text === undefined || parseSince(text, 0) !== null) return text
+  throw usage(`--since must be ${SINCE_FORMS}`, 'logs')
 }
 
 function wholeOf(values: Readonly<Record<string, unknown>>, name: string): string | undefined {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access, chown, type FileHandle, mkdir, open, readlink, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, normalize } from 'node:path'
+import { makePath } from '../../make-path.ts'
 import { LaunchRefused, type LaunchSpec } from '../driver.ts'
 
 /** O_PATH of open(2): a handle that only names a directory; Node has no constant for it. */
@@ -58,7 +59,7 @@ export async function openWorkingDirectory(plan: WorkingDirectoryPlan, owner: Ow
   const shown = join(plan.base, ...plan.below)
   let handle: FileHandle | null = null
   try {
-    await mkdir(plan.base, { recursive: true })
+    await makePath(plan.base)
     handle = await open(plan.base, O_PATH | constants.O_DIRECTORY)
     for (const name of plan.below) {
       const next = await step(handle, name, owner)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, link, mkdir, open, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, link, open, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makePath } from '../../make-path.ts'
 import { Secret } from '../../secret.ts'
 
 /** What lies beside the service table, each in its own file of mode 0600, made once and never changed. */
@@ -35,7 +36,7 @@ export class StateDirectoryError extends Error {
 export async function openStateDirectory(options: StateDirectoryOptions): Promise<StateDirectory> {
   const { path } = options
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await makePath(path, 0o700)
     await chmod(path, 0o700)
   } catch (cause) {
     throw new StateDirectoryError(
