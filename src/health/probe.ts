@@ -12,6 +12,8 @@ export interface ProbeResult {
 }
 
 const MAX_BODY_BYTES = 4_096
+/** What a body gets to come to its end before it is cut. */
+const BODY_MS = 100
 
 /** Each probe has its own connection: what it measures is whether a newcomer is served. */
 const dispatcher = new Agent({ pipelining: 0, maxHeaderSize: 16_384 })
@@ -40,9 +42,12 @@ async function probeHttp(check: HealthCheck, target: CheckTarget, signal: AbortS
     signal,
     headers: { 'user-agent': 'hive-health', accept: '*/*', connection: 'close' },
   })
-  // `dump` reads on up to the limit and then cuts the connection; a body that drips is no reason to wait.
+  // `dump` reads on up to the limit and then cuts the connection. A body that drips is cut soon, and before the next
+  // probe begins: they would pile up.
   body.on('error', () => undefined)
-  body.dump({ limit: MAX_BODY_BYTES, signal }).catch(() => undefined)
+  await body
+    .dump({ limit: MAX_BODY_BYTES, signal: AbortSignal.any([signal, AbortSignal.timeout(BODY_MS)]) })
+    .catch(() => undefined)
   const ok = statusCode >= 200 && statusCode < 300
   return {
     ok,

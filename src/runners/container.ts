@@ -10,6 +10,7 @@ import { ContainerExec } from './container/exec.ts'
 import { readHandle } from './container/handle.ts'
 import { hostAccess } from './container/host-access.ts'
 import { ownHardLimits } from './container/host-limits.ts'
+import { HostProcesses } from './container/host-processes.ts'
 import { ImageStore } from './container/image-store.ts'
 import { LABEL } from './container/labels.ts'
 import { launch } from './container/launch.ts'
@@ -68,8 +69,9 @@ class ContainerDriver implements AllCapable, PauseSeeing {
   readonly #pool: EnginePool
   readonly #images: ImageStore
   readonly #listenProbe: ListenProbe
-  readonly #exec = new ContainerExec()
-  readonly #usage = new ContainerUsage()
+  readonly #hosts = new HostProcesses()
+  readonly #exec = new ContainerExec(this.#hosts)
+  readonly #usage = new ContainerUsage(this.#hosts)
 
   constructor(options: ContainerDriverOptions) {
     const timeouts = { ...TIMEOUTS, ...options.timeouts }

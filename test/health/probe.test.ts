@@ -96,6 +96,21 @@ describe('http probes against servers that mean harm', () => {
     await until(() => open.size === 0, 5_000, 'closing')
   })
 
+  it('F55: a probe whose body drips is over before the next one begins', async (t) => {
+    const met: number[] = []
+    const { target, open } = await hostile(t, (socket, self) => {
+      met.push(self.open.size)
+      socket.write(head('200 OK', 'content-length: 1000\r\n'))
+      const timer = setInterval(() => socket.write('x'), 20)
+      socket.on('close', () => clearInterval(timer))
+    })
+    for (let probes = 0; probes < 3; probes++) {
+      assert.equal((await runProbe({ ...CHECK, timeoutMs: 5_000 }, target, never())).ok, true)
+      await until(() => open.size === 0, 1_000, 'closing')
+    }
+    assert.deepEqual(met, [1, 1, 1])
+  })
+
   it('F55: a redirect is a failure and is not followed', async (t) => {
     const there = await hostile(t, (socket) => socket.end(head('200 OK', 'content-length: 0\r\n')))
     const { port } = there.target.addressOf(null) ?? assert.fail()

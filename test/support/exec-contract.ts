@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
 import { canExec, type RunnerDriver, RunnerUnreachable, tellsStats } from '../../src/runners/driver.ts'
 import { until } from './deadline.ts'
 import type { Bench } from './runner-contract.ts'
@@ -43,6 +44,30 @@ export function execTests(contract: Contract): void {
         ),
       10_000,
       'another exec',
+    )
+  })
+
+  contract('exec leaves nothing running, neither of a command that ended nor of one that hung', async (bench) => {
+    const driver = execOf(bench.driver)
+    if (driver === null) return
+    const { handle } = await bench.launch('sleep')
+    const run = (script: string, signal = bench.signal) => driver.exec(handle, ['sh', '-c', script], signal)
+    const seconds = String(randomInt(100_000, 900_000))
+    // The pattern does not match the command line it stands in.
+    const look = `grep -q '[${seconds[0]}]${seconds.slice(1)}' /proc/[0-9]*/cmdline 2>/dev/null`
+    const isLeft = async () => (await run(look)).code === 0
+    assert.equal((await run(`sleep ${seconds} & setsid sleep ${seconds} & exit 3`)).code, 3)
+    await until(async () => !(await isLeft()), 10_000, 'nothing left of the first')
+    const limit = AbortSignal.any([bench.signal, AbortSignal.timeout(1_000)])
+    await assert.rejects(run(`setsid sleep ${seconds} & trap '' TERM; sleep ${seconds}; sleep ${seconds}`, limit))
+    await until(
+      () =>
+        isLeft().then(
+          (left) => !left,
+          () => false,
+        ),
+      10_000,
+      'nothing left of the second',
     )
   })
 

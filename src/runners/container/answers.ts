@@ -36,3 +36,16 @@ export function readImage(body: unknown): ImageInfo {
     .map((port) => Number.parseInt(port, 10))
   return { id: String(image?.Id ?? ''), exposed: tcp.filter((port) => port > 0).sort((a, b) => a - b) }
 }
+
+/** How it goes with a command. `pid` as its engine's machine counts, null = not told. */
+export type ExecState =
+  | { readonly state: 'not started' }
+  | { readonly state: 'running'; readonly pid: number | null }
+  | { readonly state: 'ended'; readonly code: number }
+
+/** What GET /exec/:id/json says. */
+export function readExec(body: unknown): ExecState {
+  const { Running, ExitCode, Pid } = (body ?? {}) as { Running?: unknown; ExitCode?: unknown; Pid?: unknown }
+  if (Running === true) return { state: 'running', pid: typeof Pid === 'number' && Pid > 0 ? Pid : null }
+  return typeof ExitCode === 'number' ? { state: 'ended', code: ExitCode } : { state: 'not started' }
+}

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { RunnerUnreachable } from '../driver.ts'
-import { type FileMode, type ImageInfo, readImage, readMode } from './answers.ts'
+import { type ExecState, type FileMode, type ImageInfo, readExec, readImage, readMode } from './answers.ts'
 import { type ContainerInfo, readContainer } from './container-info.ts'
 import type { CreateBody } from './create-options.ts'
 import type { EngineFacts } from './engine-facts.ts'
@@ -29,6 +29,12 @@ export const TIMEOUTS: Timeouts = {
 
 /** The code of a command of which the engine knows no more. */
 const GONE_CODE = 255
+/** A command for a container, and what is added to the environment that it has there (`NAME=value`). */
+export interface ExecOrder {
+  readonly command: readonly string[]
+  readonly env: readonly string[]
+}
+
 /** Statuses of something between us and the engine, or of an engine that is not up yet. */
 const NOT_NOW = new Set([502, 503, 504])
 
@@ -182,8 +188,8 @@ export class Engine {
   }
 
   /** @returns the id of a command that is still to be started in a running container; its output goes nowhere. */
-  async createExec(containerId: string, command: readonly string[], signal: AbortSignal): Promise<string> {
-    const body = { Cmd: command, AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false }
+  async createExec(containerId: string, { command, env }: ExecOrder, signal: AbortSignal): Promise<string> {
+    const body = { Cmd: command, Env: env, AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false }
     const request = { method: 'POST', path: `/containers/${containerId}/exec`, body } as const
     const { body: answer } = await inTime(this.#call(request, signal, [200, 201]), signal)
     const id = (answer as { Id?: unknown } | null)?.Id
@@ -204,15 +210,11 @@ export class Engine {
     if (status >= 400) throw refusalOf({ status, body: null, headers })
   }
 
-  /** The exit code of a command, or that it has not come to one. */
-  async execResult(id: string, signal: AbortSignal): Promise<number | 'running' | 'not started'> {
+  /** How it goes with a command. The engine forgets it with its container, or some time after its end. */
+  async execState(id: string, signal: AbortSignal): Promise<ExecState> {
     const request = { method: 'GET', path: `/exec/${id}/json` } as const
     const { status, body } = await inTime(this.#call(request, signal, [200, 404]), signal)
-    // The engine forgets a command with its container, or some time after its end.
-    if (status === 404) return GONE_CODE
-    const { Running: running, ExitCode: code } = (body ?? {}) as { Running?: unknown; ExitCode?: unknown }
-    if (running === true) return 'running'
-    return typeof code === 'number' ? code : 'not started'
+    return status === 404 ? { state: 'ended', code: GONE_CODE } : readExec(body)
   }
 
   /** One measurement as the engine gives it; null = it does not run. Has its own deadline, as all calls. */

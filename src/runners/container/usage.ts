@@ -1,4 +1,3 @@
-import { readStat } from '../script/identity.ts'
 import { CgroupFinder } from '../usage/cgroup-directories.ts'
 import { kernelUsage } from '../usage/kernel-usage.ts'
 import { networkOf } from '../usage/network.ts'
@@ -6,10 +5,8 @@ import { ProcessTable } from '../usage/process-table.ts'
 import type { Usage } from '../usage/usage.ts'
 import type { Engine } from './engine.ts'
 import { readEngineStats } from './engine-stats.ts'
-import { type HostProcess, hostProcess } from './listens.ts'
-
-/** As many containers as are likely to run; of more the engine is asked again. */
-const MAX_KNOWN = 1_000
+import { type HostProcesses, isStill } from './host-processes.ts'
+import type { HostProcess } from './listens.ts'
 
 /**
  * Tells what containers use. On Hive's own machine the kernel is read: it knows more than engines tell, and Docker (20.10)
@@ -18,31 +15,20 @@ const MAX_KNOWN = 1_000
 export class ContainerUsage {
   readonly #cgroups = new CgroupFinder()
   readonly #processes = new ProcessTable()
-  /** By container; checked before and after each look, so an entry that is out of date only costs a question. */
-  readonly #known = new Map<string, HostProcess>()
+  readonly #hosts: HostProcesses
+
+  constructor(hosts: HostProcesses) {
+    this.#hosts = hosts
+  }
 
   /** null = it does not run. @throws RunnerUnreachable */
   async of(engine: Engine, id: string, signal: AbortSignal): Promise<Usage | null> {
-    const process = engine.facts.isLocal ? await this.#processOf(engine, id, signal) : 'elsewhere'
+    const process = await this.#hosts.of(engine, id, signal)
     if (process === null) return null
     const seen = process === 'elsewhere' ? null : this.#look(process, id)
     if (seen !== null && seen.cpuMs !== null && seen.memoryBytes !== null && seen.network !== null) return seen
     const told = readEngineStats(await engine.stats(id, signal), engine.facts)
     return seen === null || told === null ? told : complete(seen, told)
-  }
-
-  /** null = it does not run; `elsewhere` = its process is none of this machine's. */
-  async #processOf(engine: Engine, id: string, signal: AbortSignal): Promise<HostProcess | 'elsewhere' | null> {
-    const known = this.#known.get(id)
-    if (known !== undefined && isStill(known)) return known
-    this.#known.delete(id)
-    const container = await engine.inspect(id, signal)
-    if (container === null || !container.isAlive) return null
-    const process = container.pid === null ? null : await hostProcess(container.pid)
-    if (process === null) return 'elsewhere'
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear()
-    this.#known.set(id, process)
-    return process
   }
 
   /** null = it ended meanwhile: these numbers could be those of somebody who has its pid now. */
@@ -54,10 +40,6 @@ export class ContainerUsage {
     const why = network === null && { network: 'it shares the network of its host, or this user may not look into it' }
     return { ...usage, network, unknown: { ...usage.unknown, ...why } }
   }
-}
-
-function isStill({ pid, startTime }: HostProcess): boolean {
-  return readStat(pid)?.startTime === Number(startTime)
 }
 
 /** What was seen, and where nothing was, what the engine told. */

@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { execa } from 'execa'
+import { CheckMark } from '../check-mark.ts'
 import { cageOf, workerRuns } from './containment.ts'
 import { besideWorker, inSandbox } from './exec-as.ts'
 import type { ScriptHandle } from './handle.ts'
@@ -15,7 +16,7 @@ const JOIN = '[ -z "$1" ] || echo 0 >"$1/cgroup.procs" || exit 126; shift; exec 
  * and its user, all as the kernel tells them of the identified worker, since Hive keeps none of the secrets in files.
  *
  * @param command  argv; a bare name is looked up in the cocoon's PATH.
- * @returns its exit code, 128 + n for a signal. Output is dropped.
+ * @returns its exit code, 128 + n for a signal. Output is dropped, and what the command leaves running is ended.
  * @throws Error  the worker does not run, or /proc does not tell; the signal's reason after the command was killed.
  */
 export async function execInCocoon(
@@ -28,14 +29,40 @@ export async function execInCocoon(
   const { worker, leaf } = identity
   if (host.tools === null || worker === null || !workerRuns(identity, host.bootId)) throw new Error('it does not run')
   // A sandboxed worker's own process is the monitor, which is outside of the sandbox.
-  const beside = script.sandboxed ? firstInside(cageOf(identity, host.bootId).members()) : worker
+  const cage = cageOf(identity, host.bootId)
+  const beside = script.sandboxed ? firstInside(cage.members()) : worker
   const prefix = (script.sandboxed ? inSandbox : besideWorker)(host.tools, beside)
-  const argv = ['-c', JOIN, 'cocoon-exec', leaf ?? '', ...prefix, ...command]
-  // Between the look and here the pid cannot have passed on: both are in one tick.
-  const child = execa(host.tools.sh, argv, {
+  const order = {
+    sh: host.tools.sh,
+    argv: ['-c', JOIN, 'cocoon-exec', leaf ?? '', ...prefix, ...command],
     // A directory that only the sandbox has is entered with it.
     cwd: script.sandboxed ? '/' : `/proc/${worker.pid}/cwd`,
     env: environmentOf(beside),
+  }
+  const mark = new CheckMark(script.id)
+  try {
+    // Between the look and here the pid cannot have passed on: all is in one tick.
+    return await run(order, mark, signal)
+  } finally {
+    mark.end(() => cage.members().map(({ pid }) => pid))
+  }
+}
+
+interface ExecOrder {
+  readonly sh: string
+  readonly argv: readonly string[]
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+async function run(
+  { sh, argv, cwd, env }: ExecOrder,
+  { variable: [name, value] }: CheckMark,
+  signal: AbortSignal,
+): Promise<{ readonly code: number }> {
+  const child = execa(sh, argv, {
+    cwd,
+    env: { ...env, [name]: value },
     extendEnv: false,
     // A group of its own, so that all of it can be killed; never tied to a terminal.
     detached: true,

@@ -47,8 +47,8 @@ export class ProcessTable {
   namespaceOf(pid: number): readonly number[] | null {
     this.#refresh()
     this.#namespaces ??= this.#readNamespaces()
-    const own = namespace(pid)
-    return own === null || own === namespace('self') ? null : (this.#namespaces.get(own) ?? [pid])
+    const own = pidNamespace(pid)
+    return own === null || own === pidNamespace('self') ? null : (this.#namespaces.get(own) ?? [pid])
   }
 
   #refresh(): void {
@@ -76,7 +76,7 @@ export class ProcessTable {
   #readNamespaces(): ReadonlyMap<string, readonly number[]> {
     return Map.groupBy(
       this.#all.map(({ pid }) => pid),
-      (pid) => namespace(pid) ?? '',
+      (pid) => pidNamespace(pid) ?? '',
     )
   }
 }
@@ -88,10 +88,19 @@ function markOf(pid: number, variable: string): string | null {
   return entry?.slice(variable.length + 1) ?? null
 }
 
-function namespace(pid: number | 'self'): string | null {
+/** Names the pid namespace of a process; null = it may not be read. */
+export function pidNamespace(pid: number | 'self'): string | null {
   try {
     return readlinkSync(`/proc/${pid}/ns/pid`)
   } catch {
     return null
   }
+}
+
+/** Everything in a pid namespace as of now, unless it is Hive's own. */
+export function pidsIn(namespace: string | null): readonly number[] {
+  if (namespace === null || namespace === pidNamespace('self')) return []
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0 && pidNamespace(pid) === namespace)
 }
