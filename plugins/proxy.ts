@@ -43,6 +43,7 @@ export default plugin(
     const limits = { maxRequests, maxTunnels, ...options.limits }
     const proxy = createProxy({
       ...options,
+      descriptors: app.descriptors,
       limits,
       token: options.token ?? null,
       wrongTokens,
@@ -51,6 +52,7 @@ export default plugin(
       readTarget,
     })
     const dataPlane = options.config.proxyPort === null ? null : createDataPlane(app.routing)
+    if (dataPlane !== null) app.connections.watch(dataPlane)
     app.decorate('dataPlane', dataPlane)
     for (const server of [app.server, dataPlane]) {
       if (server !== null) attachUpgrade(server, proxy, requestGuard(readTarget))
@@ -66,7 +68,7 @@ export default plugin(
       done()
     })
   },
-  { name: 'proxy', dependencies: ['host-guard'] },
+  { name: 'proxy', dependencies: ['host-guard', 'connections'] },
 )
 
 /**

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import auth from '../plugins/auth.ts'
+import connections from '../plugins/connections.ts'
 import cors from '../plugins/cors.ts'
 import events from '../plugins/events.ts'
 import hostGuard from '../plugins/host-guard.ts'
@@ -70,6 +71,7 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     return503OnClosing: false,
   }) as unknown as FastifyInstance
   await app.register(problemDetails)
+  await app.register(connections)
   await app.register(hostGuard, { config })
   await app.register(cors, { config })
   await app.register(auth, { token: state.token, required: config.auth })
@@ -95,22 +97,25 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
   await app.register(proxy, { config, routes: app.services, verifyToken: app.verifyToken, token: state.token })
   await app.register(healthRoutes)
   await app.register(documentRoutes)
-  await app.register(async (control) => {
-    control.addHook('onRequest', app.requireToken)
-    traceRoutes(control, app.tracing)
-    await control.register(strictJson)
-    await control.register(spawnRoutes)
-    await control.register(serviceRoutes)
-    await control.register(changeRoutes)
-    await control.register(lifeRoutes)
-    await control.register(kindRoutes)
-    await control.register(exposedRoutes)
-    await control.register(orphanRoutes)
-    await control.register(logRoutes)
-    await control.register(eventRoutes)
-    await control.register(postMortemRoutes)
-    await control.register(statsRoutes)
-    await control.register(metricsRoutes)
-  })
+  await app.register(mountControl)
   return app
+}
+
+/** Everything that needs the token. */
+async function mountControl(control: FastifyInstance): Promise<void> {
+  control.addHook('onRequest', control.requireToken)
+  traceRoutes(control, control.tracing)
+  await control.register(strictJson)
+  await control.register(spawnRoutes)
+  await control.register(serviceRoutes)
+  await control.register(changeRoutes)
+  await control.register(lifeRoutes)
+  await control.register(kindRoutes)
+  await control.register(exposedRoutes)
+  await control.register(orphanRoutes)
+  await control.register(logRoutes)
+  await control.register(eventRoutes)
+  await control.register(postMortemRoutes)
+  await control.register(statsRoutes)
+  await control.register(metricsRoutes)
 }

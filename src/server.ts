@@ -20,8 +20,8 @@ const SHUTDOWN_MS = 10_000
 /** Of that, what HIVE_STOP_ON_EXIT gives its cocoons, */
 const STOP_ALL_MS = 8_000
 /** and when connections that are still open are cut. */
-const CUT_MS = 9_000
-const IDLE_EVERY_MS = 100
+const CUT_MS = 8_000
+const QUIET_EVERY_MS = 100
 
 /**
  * Runs Hive until a signal ends it.
@@ -163,19 +163,14 @@ async function close(app: FastifyInstance, { config, log, signal }: Closing): Pr
     log.error({ signal }, 'shutting down took too long')
     exitNow(EXIT_CRASH)
   }, SHUTDOWN_MS)
-  const servers = [app.server, app.dataPlane].filter((server) => server !== null)
   // A client that neither sends nor reads on would hold the listener open.
-  const cut = setTimeout(() => {
-    for (const server of servers) server.closeAllConnections()
-  }, CUT_MS)
-  // So would one that keeps its connection after the last answer.
-  const idle = setInterval(() => {
-    for (const server of servers) server.closeIdleConnections()
-  }, IDLE_EVERY_MS)
+  const cut = setTimeout(() => app.connections.cutAll(), CUT_MS)
+  // So would one that has nothing under way.
+  const quiet = setInterval(() => app.connections.endQuiet(), QUIET_EVERY_MS)
   app.beginClosing()
   if (config.stopOnExit) await stopCocoons(app, log)
   await app.close()
-  clearInterval(idle)
+  clearInterval(quiet)
   clearTimeout(cut)
   clearTimeout(late)
   log.info('Hive has stopped')

@@ -52,7 +52,7 @@ function clientError(code: string): HiveError {
 }
 
 /** A whole HTTP answer, for sockets that have no ServerResponse. */
-function problemBytes(error: HiveError): string {
+export function problemBytes(error: HiveError): string {
   const body = JSON.stringify(problemDocument(error, randomUUID()))
   return [
     `HTTP/1.1 ${error.status} ${error.title}`,
@@ -60,6 +60,7 @@ function problemBytes(error: HiveError): string {
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Cache-Control: no-store',
     'X-Content-Type-Options: nosniff',
+    ...(error.retryAfterS === undefined ? [] : [`Retry-After: ${error.retryAfterS}`]),
     'Connection: close',
     '',
     body,

@@ -8,6 +8,8 @@ import { rewriteHostMode, targetReader } from './request-target.ts'
 export const HTTP_OPTIONS = Object.freeze({
   maxHeaderSize: 16_384,
   headersTimeout: 10_000,
+  // Node looks for late heads this often; by default every 30 s, so that one could take four times its limit.
+  connectionsCheckingInterval: 1_000,
   // A whole-request limit would cut long uploads; bodies have their own idle and total limits.
   requestTimeout: 0,
   insecureHTTPParser: false,

@@ -1,8 +1,3 @@
-import { HiveError } from '../errors.ts'
-
-/** How soon trying again makes sense: places come free all the time. */
-const RETRY_AFTER_S = 1
-
 /** Counts what is under way for each cocoon, so that a flood on one takes nothing from the others. */
 export class Crowd {
   readonly #seats = new Map<string, Seat>()
@@ -11,13 +6,6 @@ export class Crowd {
   /** @param most  at the same time for one cocoon. */
   constructor(most: number) {
     this.#most = most
-  }
-
-  /** All that is under way. */
-  get count(): number {
-    let count = 0
-    for (const { taken } of this.#seats.values()) count += taken
-    return count
   }
 
   /** Takes a place, to be given back exactly once with `leave`; null = the cocoon has as many as it may. */
@@ -48,10 +36,4 @@ export class Seat {
     this.taken -= 1
     if (this.taken === 0) this.#seats.delete(this.#name)
   }
-}
-
-export function cocoonBusy(): HiveError {
-  return new HiveError('HIVE_COCOON_BUSY', 'As many as one cocoon may have are under way: try again.', {
-    retryAfterS: RETRY_AFTER_S,
-  })
 }

@@ -16,16 +16,22 @@ export type Sleeping = Extract<Resolution, { kind: 'sleeping' }>
  */
 export async function holdRequest(
   sleeping: Sleeping,
-  held: { readonly req: IncomingMessage; readonly client: Socket; readonly limits: ProxyLimits },
+  held: {
+    readonly req: IncomingMessage
+    readonly client: Socket
+    /** `closing` ends the hold, too: Hive ends. */
+    readonly by: { readonly limits: ProxyLimits; readonly closing: AbortSignal }
+  },
   again: () => Resolution,
 ): Promise<Exclude<Resolution, Sleeping> | null> {
-  const { req, client, limits } = held
+  const { req, client, by } = held
+  const { limits, closing } = by
   const gone = new AbortController()
   const leave = (): void => gone.abort()
   client.once('close', leave)
   try {
     const limit = AbortSignal.timeout(wantsPage(req) ? limits.wakePageMs : limits.wakeMs)
-    await sleeping.wake(AbortSignal.any([gone.signal, limit]))
+    await sleeping.wake(AbortSignal.any([gone.signal, limit, closing]))
     if (gone.signal.aborted || client.destroyed) return null
     const resolution = again()
     return resolution.kind === 'sleeping' ? stillComing(sleeping) : resolution

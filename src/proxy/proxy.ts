@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { HiveError } from '../errors.ts'
+import type { Descriptors } from '../http/descriptors.ts'
 import type { ReadTarget } from '../http/request-target.ts'
 import type { WrongTokens } from '../http/wrong-tokens.ts'
 import type { Secret } from '../secret.ts'
 import type { HiveConfig } from '../settings.ts'
+import { Admission } from './admission.ts'
 import { answerProblem, answerRedirect, drainRest } from './answer.ts'
-import { Crowd, cocoonBusy, type Seat } from './crowd.ts'
+import type { Seat } from './crowd.ts'
 import { Exchange } from './exchange.ts'
 import { requestHeaders, type VerifyToken } from './headers.ts'
 import { holdRequest, type Sleeping } from './held.ts'
@@ -24,6 +27,7 @@ export interface ProxyParts {
   /** The control token, from which per-cocoon cookies are derived; null = cookies open nothing. */
   readonly token: Secret | null
   readonly wrongTokens: WrongTokens
+  readonly descriptors: Descriptors
   readonly readTarget: ReadTarget
   readonly limits?: Partial<ProxyLimits>
   /** null = nobody traces. */
@@ -37,8 +41,9 @@ export interface CocoonProxy {
   readonly resolve: Resolve
   readonly limits: ProxyLimits
   readonly tunnels: Tunnels
-  /** Clients whose connection became a tunnel or may become one, by cocoon. */
-  readonly tunnelCrowd: Crowd
+  readonly admission: Admission
+  /** Aborts when Hive ends: nothing is held from then on. */
+  readonly closing: AbortSignal
   readonly verifyToken: VerifyToken
   readonly tracer: ProxyTracer | null
   readonly traffic: Traffic
@@ -66,20 +71,19 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
   const limits = Object.freeze({ ...PROXY_LIMITS, ...parts.limits })
   const pools = new Pools(limits)
   const tunnels = new Tunnels(limits)
-  const requestCrowd = new Crowd(limits.maxRequests)
   const traffic = parts.traffic ?? UNMETERED
+  const admission = new Admission(limits, parts.descriptors)
   const resolve = createResolver({ ...parts, proxyAuth: parts.config.proxyAuth })
-  const unsubscribe = parts.routes.onClosed((closed) => {
-    pools.close(closed)
-    tunnels.close(closed)
-  })
+  const unsubscribe = closeWithAttempts(parts.routes, [pools, tunnels])
+  const closing = new AbortController()
   let draining: NodeJS.Timeout | null = null
 
   return {
     resolve,
     limits,
     tunnels,
-    tunnelCrowd: new Crowd(limits.maxTunnels),
+    admission,
+    closing: closing.signal,
     verifyToken: parts.verifyToken,
     tracer: parts.tracer,
     traffic,
@@ -89,10 +93,10 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
       const trace = parts.tracer === null ? null : parts.tracer.begin(req)
       const call = { req, res, instance, trace, since }
       if (resolution.kind === 'refused' || resolution.kind === 'redirect') return answer(resolution, call)
-      const seat = requestCrowd.enter(nameOf(resolution))
-      if (seat === null) return answer({ kind: 'refused', error: cocoonBusy() }, call)
+      const seat = admission.request(nameOf(resolution))
+      if (seat instanceof HiveError) return answer({ kind: 'refused', error: seat }, call)
       if (resolution.kind === 'open') return send(resolution.destination, call, seat)
-      void held(resolution, call, { limits, resolve }).then((woken) => {
+      void held(resolution, call, { limits, resolve, closing: closing.signal }).then((woken) => {
         if (woken?.kind === 'open') return send(woken.destination, call, seat)
         seat.leave()
         if (woken !== null) answer(woken, call)
@@ -100,6 +104,7 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
       })
     },
     close() {
+      closing.abort()
       tunnels.closeAll()
       draining ??= setTimeout(() => pools.closeAll(), limits.drainMs)
     },
@@ -125,9 +130,18 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
   }
 }
 
-function held(sleeping: Sleeping, { req, res, trace }: Call, by: Pick<CocoonProxy, 'limits' | 'resolve'>) {
+/** Returns the unsubscriber. */
+function closeWithAttempts(routes: RouteTable, all: readonly [Pools, Tunnels]): () => void {
+  return routes.onClosed((closed) => {
+    for (const one of all) one.close(closed)
+  })
+}
+
+type Holding = Pick<CocoonProxy, 'limits' | 'resolve' | 'closing'>
+
+function held(sleeping: Sleeping, { req, res, trace }: Call, by: Holding) {
   res.on('error', ignore)
-  const hold = () => holdRequest(sleeping, { req, client: req.socket, limits: by.limits }, () => by.resolve(req, false))
+  const hold = () => holdRequest(sleeping, { req, client: req.socket, by }, () => by.resolve(req, false))
   return trace === null ? hold() : trace.within(hold)
 }
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { HiveError } from '../errors.ts'
+import { HiveError } from '../errors.ts'
 import { answerProblem, answerRedirect } from './answer.ts'
-import { cocoonBusy, type Seat } from './crowd.ts'
+import type { Seat } from './crowd.ts'
 import { refuseHandshake } from './handshake.ts'
 import { holdRequest } from './held.ts'
 import { type CocoonProxy, sayAnswered } from './proxy.ts'
@@ -45,7 +45,7 @@ function upgrade(req: IncomingMessage, client: Socket, by: { proxy: CocoonProxy;
     proceed(req, client, { proxy, resolution, trace, since })
     return
   }
-  const hold = () => holdRequest(resolution, { req, client, limits: proxy.limits }, again)
+  const hold = () => holdRequest(resolution, { req, client, by: proxy }, again)
   void (trace === null ? hold() : trace.within(hold)).then((woken) => {
     if (woken !== null) proceed(req, client, { proxy, resolution: woken, trace, since })
     else trace?.failed(null)
@@ -53,10 +53,10 @@ function upgrade(req: IncomingMessage, client: Socket, by: { proxy: CocoonProxy;
 }
 
 /** Takes a place among the cocoon's tunnels for as long as the client is connected. */
-function seated(resolution: Resolution, client: Socket, { tunnelCrowd }: CocoonProxy): Resolution {
+function seated(resolution: Resolution, client: Socket, { admission }: CocoonProxy): Resolution {
   if (resolution.kind !== 'open' && resolution.kind !== 'sleeping') return resolution
-  const seat = tunnelCrowd.enter(nameOf(resolution))
-  if (seat === null) return { kind: 'refused', error: cocoonBusy() }
+  const seat = admission.tunnel(nameOf(resolution))
+  if (seat instanceof HiveError) return { kind: 'refused', error: seat }
   leaveWith(client, seat)
   return resolution
 }

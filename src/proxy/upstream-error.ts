@@ -1,9 +1,12 @@
 import { HiveError } from '../errors.ts'
+import { overloaded } from '../http/connections.ts'
 
+const NO_DESCRIPTORS = new Set(['EMFILE', 'ENFILE'])
 const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT'])
 
 /** What a failed dial or a broken answer means to the client. The cause stays out: it names internal addresses. */
 export function upstreamError(error: Error & { readonly code?: string }): HiveError {
+  if (NO_DESCRIPTORS.has(error.code ?? '')) return overloaded()
   return TIMEOUTS.has(error.code ?? '') ? upstreamTimeout() : unreachable()
 }
 

@@ -7,6 +7,7 @@ import { workersOf } from '../support/crash/live-processes.ts'
 import { ALL } from '../support/crash/seed.ts'
 import { type World, worldOf } from '../support/crash/world.ts'
 import { until, within } from '../support/deadline.ts'
+import { rawConnect, readUntil } from '../support/raw-http.ts'
 
 /** 10 s for Hive itself, and something for a machine that does other things, too. */
 const LIMIT_MS = 14_000
@@ -57,6 +58,13 @@ describe('Hive is asked to end', () => {
     await world.check(await world.start())
   })
 
+  it('F64 W12: exit 0 at once, however many connections are silent, half used, stalled, held or streaming', async (t) => {
+    const hive = await crowd(t)
+    hive.signal('SIGTERM')
+    // Exchanges that may still end are cut only later: nothing here waits for that.
+    assert.deepEqual(await within(hive.ended, 7_000, 'the end'), { code: 0, signal: null })
+  })
+
   it('F64: a second signal ends it at once', async (t) => {
     const { world, hive } = await running(t)
     void world.client(hive).visit('lives', 'slow?ms=600000', 30_000)
@@ -92,6 +100,41 @@ describe('Hive is asked to end', () => {
     await world.check(await world.start())
   })
 })
+
+const ECHO = new URL('../support/fixtures/echo-worker.mjs', import.meta.url).pathname
+const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+
+/** A Hive with one connection of each kind that no client means to end. */
+async function crowd(t: TestContext): Promise<HiveProcess> {
+  const script = { command: process.execPath, args: [ECHO], port: 8080 }
+  const echo = { id: 'echo', runner_type: 'script', runner_config: script }
+  const world = await worldOf(t, { kinds: [echo] })
+  const hive = await world.start()
+  const client = world.client(hive)
+  assert.equal((await client.create('echo', 'echo'))?.status, 201)
+  const bearer = `Authorization: Bearer ${hive.token}`
+  const open = async (seen: string, ...lines: string[]) => {
+    const socket = await rawConnect(t, hive.port)
+    if (lines.length > 0) socket.write([...lines.slice(0, 1), 'Host: localhost', ...lines.slice(1)].join('\r\n'))
+    if (seen !== '') await readUntil(socket, (text) => text.includes(seen))
+    return socket
+  }
+  const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', KEY, '', '']
+  await open('')
+  await open('', 'GET /livez HTTP/1.1', 'X-Half')
+  await open('', 'POST /cocoons/echo/ HTTP/1.1', 'Content-Le')
+  await open('alive', 'GET /livez HTTP/1.1', '', '')
+  await open('', 'POST /spawn HTTP/1.1', bearer, 'Content-Type: application/json', 'Content-Length: 99', '', '{"ki')
+  await open('', 'PUT /cocoons/echo/ HTTP/1.1', 'Content-Length: 999999', '', 'half')
+  await open('200 OK', 'GET /events HTTP/1.1', bearer, 'Accept: text/event-stream', '', '')
+  await open('200 OK', 'GET /services/echo/logs?follow=true HTTP/1.1', bearer, '', '')
+  await open('tick', 'GET /cocoons/echo/sse HTTP/1.1', '', '')
+  await open('101', 'GET /cocoons/echo/ HTTP/1.1', ...upgrade)
+  await open('404', 'GET /cocoons/none/ HTTP/1.1', ...upgrade)
+  await open('', 'GET /services/echo?wait=stopped&timeout_s=60 HTTP/1.1', bearer, '', '')
+  await open('alive', 'GET /livez HTTP/1.1', '', '') // the ones above were read before it
+  return hive
+}
 
 describe('Hive fails by itself', () => {
   it('F65: without memory it dies, its cocoons live on, and the next start finds them', async (t) => {

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { type TestContext, test } from 'node:test'
 import { until, within } from '../support/deadline.ts'
 import { startProxyApp } from '../support/proxy-app.ts'
-import { parseAnswer, rawBackend, rawConnect, readAll, readUntil } from '../support/raw-http.ts'
+import { exchangeRaw, get, parseAnswer, rawBackend, rawConnect, readAll, readUntil } from '../support/raw-http.ts'
 
 const MB = 1_048_576
 const BIG = 512 * MB
@@ -230,4 +230,20 @@ test('F64 closing Hive ends a stream that would never end', async (t) => {
   await once(socket, 'data')
   await within(app.close(), 5_000, 'close')
   assert.ok(!(await all).endsWith('0\r\n\r\n'))
+})
+
+test('F64 closing Hive ends what is held for a cocoon that sleeps', async (t) => {
+  const { app, routes, port } = await startProxyApp(t)
+  const wakes: AbortSignal[] = []
+  const wake = (signal: AbortSignal) => {
+    wakes.push(signal)
+    return once(signal, 'abort').then(() => undefined)
+  }
+  routes.set('demo', { answer: 'sleeping', retryAfterS: 1, allowOrigins: [], wake })
+  const request = get('/cocoons/demo/')
+  const upgrade = request.replace('Connection: close', 'Connection: Upgrade\r\nUpgrade: chat')
+  const held = [request, upgrade].map((bytes) => exchangeRaw(t, port, bytes))
+  await until(() => wakes.length === 2, 5_000, 'both to be held')
+  await within(app.close(), 5_000, 'close')
+  for (const answer of await Promise.all(held)) assert.match(answer, /^HTTP\/1.1 503[\s\S]*HIVE_COCOON_NOT_READY/)
 })

@@ -1,9 +1,11 @@
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import Fastify, { type FastifyInstance } from 'fastify'
+import connections from '../../plugins/connections.ts'
 import hostGuard from '../../plugins/host-guard.ts'
 import problemDetails from '../../plugins/problem-details.ts'
 import proxy from '../../plugins/proxy.ts'
+import type { Descriptors } from '../../src/http/descriptors.ts'
 import { serverOptions } from '../../src/http/server-options.ts'
 import type { ProxyLimits } from '../../src/proxy/limits.ts'
 import type { Route, RouteAnswer, RouteTable } from '../../src/proxy/target.ts'
@@ -100,6 +102,7 @@ export interface ProxyApp {
 export interface ProxyAppOptions {
   readonly config?: Partial<HiveConfig>
   readonly limits?: Partial<ProxyLimits>
+  readonly descriptors?: Descriptors
 }
 
 /** Hive's data plane on a port of its own, with a control route to tell the planes apart: `/control`. */
@@ -108,6 +111,7 @@ export async function startProxyApp(t: TestContext, options: ProxyAppOptions = {
   const routes = new TestRoutes()
   const app = Fastify({ ...serverOptions(config), logger: false })
   await app.register(problemDetails)
+  await app.register(connections, { ...(options.descriptors && { descriptors: options.descriptors }) })
   await app.register(hostGuard, { config })
   await app.register(proxy, {
     routes,
