@@ -36,7 +36,7 @@ import {
   RunnerUnreachable,
   type StatsCapable,
 } from './driver.ts'
-import type { PauseSeeing } from './pause-seeing.ts'
+import type { PauseSeeing } from './optional-capabilities.ts'
 
 /** Docker and Podman: one driver, since Podman serves Docker's API. What differs stands in `container/`. */
 

@@ -1,7 +1,7 @@
 import type { RunnerConfig, RunnerType } from '../kinds/kind.ts'
 import type { Usage } from './usage/usage.ts'
 
-export { type PauseSeeing, seesPauses } from './pause-seeing.ts'
+export { type PauseSeeing, type SurvivorTelling, seesPauses, tellsSurvivors } from './optional-capabilities.ts'
 
 /**
  * The contract between Hive and whatever executes a kind. A driver keeps no state that matters: a fresh instance given

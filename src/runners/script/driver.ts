@@ -13,7 +13,7 @@ import {
   RunnerUnreachable,
   type StatsCapable,
 } from '../driver.ts'
-import type { PauseSeeing } from '../pause-seeing.ts'
+import type { PauseSeeing, SurvivorTelling } from '../optional-capabilities.ts'
 import { closeCgroupParent } from './cgroup.ts'
 import { checkLaunch, scriptConfig } from './checks.ts'
 import { findTool } from './command.ts'
@@ -29,6 +29,7 @@ import { endWithWorker, removeService, stopAttempt } from './removal.ts'
 import { weakLimits } from './rlimits.ts'
 import { sweepDrafts } from './run-directory.ts'
 import { startAttempt } from './starting.ts'
+import { survivorsOf } from './survivors.ts'
 import { sweepUids } from './uids.ts'
 import { ScriptUsage } from './usage.ts'
 import { waitForEnd } from './waiting.ts'
@@ -43,7 +44,7 @@ export type { ScriptDriverOptions } from './host.ts'
  */
 export function createScriptDriver(
   options: ScriptDriverOptions,
-): RunnerDriver & ExecCapable & StatsCapable & LogCapable & PauseSeeing {
+): RunnerDriver & ExecCapable & StatsCapable & LogCapable & PauseSeeing & SurvivorTelling {
   const host = openHost(options)
   const usage = new ScriptUsage(host)
   const fallocate = findTool('fallocate', options.hostEnvironment.PATH)
@@ -56,6 +57,7 @@ export function createScriptDriver(
     inspect: async (handle, signal) => inspectAttempt(host, parseHandle(handle), signal),
     wait: (handle, signal) => wait(host, parseHandle(handle), signal),
     stop: async (handle, graceMs, signal) => stopAttempt(host, parseHandle(handle), graceMs, signal),
+    survivors: (handle) => survivorsOf(host, parseHandle(handle)),
     remove: async (handle, _options, signal) => removeService(host, parseHandle(handle), signal),
     list: async (signal) => {
       signal.throwIfAborted()

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { ProcessIdentity } from './identity.ts'
+import { allProcesses } from './processes.ts'
 
 const CONNECT_TIMEOUT_MS = 250
 const EXACT = 3
@@ -41,6 +42,15 @@ export function listenerOwner(port: number, members: readonly ProcessIdentity[])
     else if (sockets.some((inode) => inodes.has(inode))) return 'ours'
   }
   return hidden ? 'unknown' : 'stranger'
+}
+
+/** The processes that hold a listening socket which answers on 127.0.0.1:port, as far as they can be looked into. */
+export function listenersOn(port: number): readonly number[] {
+  const inodes = listenInodes(port)
+  if (inodes.size === 0) return []
+  return allProcesses()
+    .map(({ pid }) => pid)
+    .filter((pid) => socketsOf(pid)?.some((inode) => inodes.has(inode)))
 }
 
 /**

@@ -1,13 +1,14 @@
-import type { ExitStatus, RunnerHandle } from '../../runners/driver.ts'
+import { type ExitStatus, type RunnerHandle, tellsSurvivors } from '../../runners/driver.ts'
 import type { ActionContext } from '../context.ts'
+import type { ServiceError } from '../state/record.ts'
 import { isLaunched } from '../state/transition.ts'
 import { persist } from './trouble.ts'
 
 /** Ends what runs, however long its runner is away, and reports what its exit was. */
 export async function stop(context: ActionContext, signal: AbortSignal): Promise<void> {
   const { attempt } = context.row().record
-  const exit = await persist(context, () => stopAll(context, signal), { signal })
-  await context.observe(attempt, { type: 'stopped', exit })
+  const ended = await persist(context, () => stopAll(context, signal), { signal })
+  await context.observe(attempt, { type: 'stopped', ...ended })
 }
 
 /** Removes everything the service left in its runner, then the service. */
@@ -25,17 +26,32 @@ export async function remove(context: ActionContext, signal: AbortSignal): Promi
   await context.observe(attempt, { type: 'removed' })
 }
 
-async function stopAll(context: ActionContext, signal: AbortSignal): Promise<ExitStatus | null> {
+interface Ended {
+  readonly exit: ExitStatus | null
+  readonly error: ServiceError | null
+}
+
+async function stopAll(context: ActionContext, signal: AbortSignal): Promise<Ended> {
   const { stopGraceMs } = context.row().config
   const { attempt } = context.row().record
+  const survivors: string[] = []
   let exit: ExitStatus | null = null
   for (const object of await objects(context, signal)) {
     await context.driver.stop(object.handle, stopGraceMs, signal)
+    if (tellsSurvivors(context.driver)) survivors.push(...(await context.driver.survivors(object.handle, signal)))
     const status = await context.driver.inspect(object.handle, signal)
     // What an earlier attempt left behind tells nothing of this one.
     if (status.state === 'exited' && object.attempt === attempt) exit = status.exit
   }
-  return exit
+  return { exit, error: tellOf(context, survivors) }
+}
+
+function tellOf(context: ActionContext, survivors: readonly string[]): ServiceError | null {
+  if (survivors.length === 0) return null
+  const { attempt } = context.row().record
+  context.log.warn({ attempt, survivors }, 'something seems to have got away from the stop')
+  const detail = `something seems to have got away from the stop and was left alone: ${survivors.join('; ')}`
+  return { code: 'HIVE_SURVIVORS', detail }
 }
 
 interface Found {

@@ -39,7 +39,7 @@ export function endAttempt(row: ServiceRow, fact: Ending, now: string): ServiceR
         exit: fact.unavailable ? exitOf(null, 'runner_unavailable') : null,
       })
     case 'stopped':
-      return stopped(row, fact.exit, now)
+      return stopped(row, fact, now)
   }
 }
 
@@ -88,10 +88,11 @@ function beforeReady(exit: ExitStatus) {
   return { code: 'HIVE_START_FAILED', detail: `it ended with code ${exit.code} before it was ready` }
 }
 
-function stopped(row: ServiceRow, exit: ExitStatus | null, now: string): ServiceRow | null {
+function stopped(row: ServiceRow, fact: Extract<Fact, { type: 'stopped' }>, now: string): ServiceRow | null {
+  const { exit, error = null } = fact
   if (row.record.state !== 'stopping') return row.record.state === 'stopped' ? row : null
   const known = row.record.exit ?? (exit ? exitOf(exit, stopReason(row)) : null)
-  return ended(row, 'stopped', { ended_at: now, exit: known, error: null })
+  return ended(row, 'stopped', { ended_at: now, exit: known, error })
 }
 
 function stopReason(row: ServiceRow): ExitReason {

@@ -50,7 +50,8 @@ export type Fact =
   /** Somebody asked that it be not stopped as idle before this time (ISO 8601). */
   | { readonly type: 'leased'; readonly until: string }
   | { readonly type: 'stopping' }
-  | { readonly type: 'stopped'; readonly exit: ExitStatus | null }
+  /** `error`: something seems to have got away from the stop. */
+  | { readonly type: 'stopped'; readonly exit: ExitStatus | null; readonly error?: ServiceError | null }
   | { readonly type: 'next_attempt' }
   | { readonly type: 'removed' }
   /** The runner does not answer: no state change, only said. null = it answers again. */
