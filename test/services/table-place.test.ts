@@ -63,6 +63,22 @@ describe('the files of the table under a running Hive', () => {
     assert.deepEqual(await namesIn(table), ['a', 'b'])
   })
 
+  it('F11: deleted, what it held is saved beside it, and can be put back', async (t) => {
+    const directory = await tempDirectory(t)
+    const { table, trouble } = await opened(t, directory)
+    await table.write(requestedRow({ name: 'a' }))
+    await rm(join(directory, 'hive.db'))
+    const [saved = ''] = /hive\.db\.saved-\d+/.exec((await trouble()).trouble) ?? []
+    await assert.rejects(table.write(requestedRow()), (error) => isHiveError(error, 'HIVE_STORE_FAILED'))
+    // As if it was killed now: its log is still there.
+    const copy = await tempDirectory(t)
+    await copyFile(join(directory, saved), join(copy, 'hive.db'))
+    await copyFile(join(directory, 'hive.db-wal'), join(copy, 'hive.db-wal'))
+    const { table: next } = await opened(t, copy)
+    assert.deepEqual(await namesIn(next), ['a'])
+    await next.write(requestedRow({ name: 'b' }))
+  })
+
   it('F11: its log removed, nothing of what was written is lost', async (t) => {
     const directory = await tempDirectory(t)
     const { table } = await opened(t, directory)

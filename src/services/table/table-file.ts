@@ -76,7 +76,7 @@ export function openTable(file: string, lock: DatabaseSync): OpenTable {
     // Before the first read: with it the log's index is in memory, and the lock is kept from then on (sqlite.org/wal.html#noshm).
     db.exec('PRAGMA locking_mode=EXCLUSIVE')
     makeReady(db, lock)
-    return watchPlace(db, file)
+    return watchPlace(db)
   } catch (error) {
     db.close()
     throw error
