@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
-import { openStateDirectory } from '../src/services/table/state-directory.ts'
-import { openServiceTable } from '../src/services/table/table.ts'
+import { openState } from '../src/services/table/open-state.ts'
 
 /** Writes openapi/hive.v1.json from the route schemas; with --check it only compares, and fails on a difference. */
 const FILE = new URL('../openapi/hive.v1.json', import.meta.url)
@@ -25,8 +24,7 @@ async function generate(): Promise<object> {
     const settings = readConfig({ COCOON_KINDS: '[]', HIVE_STATE_DIR: directory })
     if ('problems' in settings) throw new Error(settings.problems.join('\n'))
     const { config } = settings
-    const state = await openStateDirectory({ path: directory, token: null, masterKey: null })
-    const table = await openServiceTable(directory)
+    const { state, table } = await openState({ path: directory, token: null, masterKey: null })
     const log = pino({ level: 'silent' })
     const app = await buildApp({ config, state, table, log, version: VERSION, drivers: [] })
     await app.ready()

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { readConfig } from './config.ts'
 import { bad, type Finding, ok, warn } from './doctor/finding.ts'
 import { checkHost } from './doctor/host.ts'
+import { ownInstanceId } from './doctor/identity.ts'
 import { type Rebuilt, rebuild } from './doctor/rebuild.ts'
 import { checkRunners } from './doctor/runners.ts'
 import { checkState } from './doctor/state.ts'
@@ -15,7 +16,8 @@ import { openStateDirectory } from './services/table/state-directory.ts'
 import type { HiveConfig } from './settings.ts'
 
 export type { Finding } from './doctor/finding.ts'
-export { RebuildRefused, type Rebuilt } from './doctor/rebuild.ts'
+export type { Rebuilt } from './doctor/rebuild.ts'
+export { RebuildRefused } from './doctor/refused.ts'
 
 /** Looks at everything Hive needs, with the settings of this environment, and changes nothing. Never throws for what it finds. */
 export async function examine(env: NodeJS.ProcessEnv): Promise<readonly Finding[]> {
@@ -47,7 +49,8 @@ export async function rebuildTable(env: NodeJS.ProcessEnv, force: boolean): Prom
   if ('problems' in settings) throw new Error(settings.problems.join('\n'))
   const { config } = settings
   const { stateDir: path, token, masterKey } = config
-  const { instanceId } = await openStateDirectory({ path, token, masterKey })
+  const own = await ownInstanceId(path)
+  const { instanceId } = await openStateDirectory({ path, token, masterKey, instanceId: own })
   const drivers = createDrivers({ config, instanceId, onWarning: () => {} })
   const { kinds } = config
   try {

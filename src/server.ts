@@ -8,8 +8,9 @@ import { readConfig } from './config.ts'
 import { standardOutput } from './log-output.ts'
 import { createLogger } from './logging.ts'
 import { stopAll } from './services/duties/shutdown.ts'
-import { openStateDirectory, type StateDirectory, StateDirectoryError } from './services/table/state-directory.ts'
-import { openServiceTable } from './services/table/table.ts'
+import { openState } from './services/table/open-state.ts'
+import { type StateDirectory, StateDirectoryError } from './services/table/state-directory.ts'
+import type { TableTrouble } from './services/table/table.ts'
 import type { HiveConfig } from './settings.ts'
 
 const EXIT_CONFIG = 78
@@ -68,8 +69,9 @@ function exitCodeOf(error: unknown): number | null {
 
 async function open(config: HiveConfig, log: Logger): Promise<{ app: FastifyInstance; state: StateDirectory }> {
   const { stateDir: path, token, masterKey } = config
-  const state = await openStateDirectory({ path, token, masterKey })
-  const table = await openServiceTable(path)
+  const onTrouble = (trouble: TableTrouble) => onTableTrouble(trouble, log)
+  const { state, table, mended } = await openState({ path, token, masterKey }, onTrouble)
+  for (const what of mended) log.warn(what)
   try {
     const app = await buildApp({ config, state, table, log, version: version() })
     return { app, state }
@@ -77,6 +79,16 @@ async function open(config: HiveConfig, log: Logger): Promise<{ app: FastifyInst
     await table.close()
     throw error
   }
+}
+
+/** Two Hives must never both act on one state directory: the one whose table is gone gives way, and its cocoons live on. */
+function onTableTrouble({ trouble, isLost }: TableTrouble, log: Logger): void {
+  if (!isLost) {
+    log.error(`${trouble}; until then nothing new is begun`)
+    return
+  }
+  log.fatal(`${trouble}: Hive ends, its cocoons live on; start it again with the table that is to count`)
+  exitNow(EXIT_STATE)
 }
 
 /** @throws ListenError  the app is closed then. */
@@ -134,21 +146,24 @@ function sayStarted(app: FastifyInstance, parts: { config: HiveConfig; state: St
   log.info({ address, port, ...cocoons, state: state.path, instance: state.instanceId, ...where }, 'Hive is listening')
 }
 
+/** A terminal that is closed sends HUP (signal(7)). */
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
+
 /**
- * Resolves with the first TERM or INT. A second one exits at once, whatever is still going on. One that comes before
+ * Resolves with the first HUP, INT or TERM. A second one exits at once, whatever is still going on. One that comes before
  * Hive has started ends it at once too, in good order: nothing was accepted, and the next start picks up from the table.
  */
 function untilSignal(config: HiveConfig, log: Logger, isStarted: () => boolean): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let asked = false
-    const onSignal = (signal: NodeJS.Signals) => {
-      if (asked) exitNow(128 + (signal === 'SIGINT' ? 2 : 15))
+    const onSignal = (signal: keyof typeof SIGNALS) => {
+      if (asked) exitNow(128 + SIGNALS[signal])
       if (!isStarted()) exitNow(0)
       asked = true
       log.info({ signal }, config.stopOnExit ? 'shutting down with all cocoons' : 'shutting down; cocoons live on')
       resolve(signal)
     }
-    process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+    for (const signal of Object.keys(SIGNALS)) process.on(signal, onSignal)
   })
 }
 

@@ -4,8 +4,9 @@ import type { KindSpec, RunnerConfig, RunnerType } from '../kinds/kind.ts'
 import type { OwnedObject, RunnerDriver } from '../runners/driver.ts'
 import type { ServiceRow } from '../services/state/record.ts'
 import { remakeRow } from '../services/table/remake.ts'
-import { replaceTable, salvageRows } from '../services/table/salvage.ts'
+import { replaceTable, salvage } from '../services/table/salvage.ts'
 import { describe, takeLock } from '../services/table/table-file.ts'
+import { RebuildRefused } from './refused.ts'
 import { tryTable } from './state.ts'
 
 export interface RebuildParts {
@@ -28,9 +29,6 @@ export interface Rebuilt {
   readonly unasked: readonly { readonly runner: RunnerType; readonly reason: string }[]
 }
 
-/** Why nothing was rebuilt; nothing was changed. */
-export class RebuildRefused extends Error {}
-
 const ASK_MS = 30_000
 
 /**
@@ -45,12 +43,13 @@ export async function rebuild(parts: RebuildParts): Promise<Rebuilt> {
     const missed = unasked.find(({ runner }) => parts.kinds.some(({ runner_type }) => runner_type === runner))
     if (missed && !parts.force)
       throw new RebuildRefused(`${missed.runner} does not answer, so its cocoons would be forgotten: ${missed.reason}`)
-    const salvaged = unique(salvageRows(parts.directory))
+    const kept = salvage(parts.directory)
+    const salvaged = unique(kept.rows)
     const known = new Set(salvaged.map(({ record }) => record.id))
     const lost = objects.filter(({ object }) => !known.has(object.id))
     const remade = await Promise.all(lost.map((found) => remake(parts, found)))
     const rows = withOwnNames([...salvaged, ...remade])
-    const aside = await replaceTable(parts.directory, rows, stampOf(parts.now))
+    const aside = await replaceTable(parts.directory, { ...kept, rows }, stampOf(parts.now))
     markMade(lock, parts.now)
     return { salvaged: namesOf(salvaged), remade: namesOf(rows.slice(salvaged.length)), aside, unasked }
   } finally {

@@ -53,8 +53,8 @@ const MENDS: Readonly<Record<RefusalReason, string>> = {
 
 /** Opens the table as a start would, under the lock, so that it is never looked at while a Hive writes it. */
 async function checkTable(directory: string): Promise<Finding> {
-  const made = await stat(join(directory, 'lock.db')).catch(() => null)
-  if (made === null) return ok('table', 'there is no service table yet')
+  const made = ['lock.db', 'hive.db'].map((name) => stat(join(directory, name)).catch(() => null))
+  if ((await Promise.all(made)).every((found) => found === null)) return ok('table', 'there is no service table yet')
   const refused = tryTable(directory)
   if (refused === null) return ok('table', 'the service table is whole')
   const { reason, message } = refused
@@ -68,7 +68,7 @@ export function tryTable(directory: string): { readonly reason: RefusalReason; r
   let lock: DatabaseSync | null = null
   try {
     lock = takeLock(join(directory, 'lock.db'))
-    openTable(join(directory, 'hive.db'), lock).close()
+    openTable(join(directory, 'hive.db'), lock).db.close()
     return null
   } catch (error) {
     return describe(error)

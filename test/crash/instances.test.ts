@@ -6,7 +6,7 @@ import { containersOf } from '../support/crash/engine-objects.ts'
 import { HiveEnded } from '../support/crash/hive-process.ts'
 import { workersOf } from '../support/crash/live-processes.ts'
 import { type World, worldOf } from '../support/crash/world.ts'
-import { until } from '../support/deadline.ts'
+import { until, within } from '../support/deadline.ts'
 
 const docker = process.env['HIVE_TEST_DOCKER_HOST']
 const podman = process.env['HIVE_TEST_PODMAN_HOST']
@@ -33,6 +33,43 @@ describe('one state directory, one Hive', () => {
     await world.check(first)
     await first.end('SIGKILL')
     await world.check(await world.start())
+  })
+
+  it('F12: whoever takes the files away lets no second Hive in, or, with the table, ends the first', async (t) => {
+    const world = await worldOf(t)
+    const first = await world.start()
+    assert.equal((await world.client(first).create('script', 'first'))?.status, 201)
+    const workers = workersOf(world.run)
+    await rm(join(world.directory, 'lock.db'))
+    await assert.rejects(world.start(), /another Hive uses this state directory/)
+    assert.equal((await world.client(first).change('restart', 'first'))?.status, 200)
+    await loseTable(world)
+    const second = await world.start()
+    assert.deepEqual(await within(first.ended, 20_000, 'the end of the first'), { code: 73, signal: null })
+    assert.match(first.output(), /"level":60.*hive\.db was replaced/)
+    assert.equal(workersOf(world.run).length, workers.length, 'its cocoon lives on')
+    world.ledger.created.clear()
+    world.ledger.seen.clear()
+    assert.equal((await world.client(second).call('POST', '/orphans/reap'))?.body.reaped.length, 1)
+    await world.check(second)
+  })
+
+  it('F11: an emptied instance_id, key and token: it is the same Hive again, and owns what it owned', async (t) => {
+    const world = await worldOf(t)
+    const before = await world.start()
+    assert.equal((await world.client(before).create('script', 'mine'))?.status, 201)
+    const [workers, instance] = [workersOf(world.run), await world.instance()]
+    await before.end('SIGTERM')
+    for (const name of ['instance_id', 'key', 'token']) await writeFile(join(world.directory, name), '')
+    const hive = await world.start()
+    for (const name of ['instance_id', 'key', 'token'])
+      assert.match(hive.output(), new RegExp(`"level":40.*${name} was not there`))
+    const client = world.client(hive)
+    await until(async () => (await client.visit('mine'))?.status === 200, 10_000, 'its route')
+    assert.deepEqual((await client.call('GET', '/orphans'))?.body.orphans, [])
+    assert.deepEqual([workersOf(world.run), await world.instance()], [workers, instance])
+    assert.equal((await client.change('restart', 'mine'))?.body.code, 'HIVE_SECRETS_LOST')
+    await world.check(hive)
   })
 
   it('F11: a lost, foreign or newer table is refused with advice, and nothing of the cocoons is touched', async (t) => {

@@ -77,7 +77,6 @@ describe('the state directory', () => {
   it('F11: a damaged file is refused with advice, never replaced', async (t) => {
     for (const [file, content] of [
       ['key', 'abc'],
-      ['key', ''],
       ['instance_id', '../../../etc'],
       ['token', 'short'],
       ['token', `${'x'.repeat(20)}\n${'y'.repeat(20)}`],

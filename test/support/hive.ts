@@ -12,8 +12,7 @@ import { createLogger } from '../../src/logging.ts'
 import type { RunnerDriver } from '../../src/runners/driver.ts'
 import type { Clock } from '../../src/services/context.ts'
 import type { ServiceRecord } from '../../src/services/state/record.ts'
-import { openStateDirectory } from '../../src/services/table/state-directory.ts'
-import { openServiceTable } from '../../src/services/table/table.ts'
+import { openState } from '../../src/services/table/open-state.ts'
 import type { SignalingTimings } from '../../src/signaling/timings.ts'
 
 export interface Answer {
@@ -71,8 +70,8 @@ export async function openHive(t: TestContext, options: HiveOptions = {}): Promi
   if (options.directory === undefined) own.add(directory)
   take(directory)
   const config = configOf(directory, options)
-  const state = await openStateDirectory({ path: directory, token: config.token, masterKey: config.masterKey })
-  const table = await openServiceTable(directory)
+  const { token, masterKey } = config
+  const { state, table } = await openState({ path: directory, token, masterKey })
   let hive: TestHive | null = null
   // One hook for all of it: hooks run in the order of their making, and a closed table removes no cocoon.
   t.after(async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, link, open, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, link, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makePath } from '../../make-path.ts'
 import { Secret } from '../../secret.ts'
@@ -13,12 +13,18 @@ export interface StateDirectory {
   readonly token: Secret
   /** Where the token can be read, or null when HIVE_TOKEN gives it. */
   readonly tokenFile: string | null
+  /** The files that were not there, or empty, and have been made. */
+  readonly made: readonly StateFile[]
 }
+
+export type StateFile = 'instance_id' | 'key' | 'token'
 
 export interface StateDirectoryOptions {
   readonly path: string
   readonly token: Secret | null
   readonly masterKey: Secret | null
+  /** What a lost `instance_id` is written anew with; null or absent = a new one. */
+  readonly instanceId?: string | null
 }
 
 /** The state directory cannot be used; `message` says what to do. */
@@ -29,30 +35,41 @@ export class StateDirectoryError extends Error {
   }
 }
 
-/**
- * Makes the state directory (0700) and the files in it that do not exist yet.
- * @throws StateDirectoryError  it cannot be made, read or understood.
- */
-export async function openStateDirectory(options: StateDirectoryOptions): Promise<StateDirectory> {
-  const { path } = options
+/** Makes the state directory (0700). @throws StateDirectoryError */
+export async function makeStateDirectory(path: string): Promise<void> {
   try {
     await makePath(path, 0o700)
     await chmod(path, 0o700)
   } catch (cause) {
-    throw new StateDirectoryError(
-      `cannot make the state directory ${path}: set HIVE_STATE_DIR to a place Hive may write`,
-      {
-        cause,
-      },
-    )
+    const mend = 'set HIVE_STATE_DIR to a place Hive may write'
+    throw new StateDirectoryError(`cannot make the state directory ${path}: ${mend}`, { cause })
   }
-  const instanceId = await once(join(path, 'instance_id'), () => randomBytes(8).toString('hex'), /^[0-9a-f]{16}$/)
-  const key = options.masterKey?.reveal() ?? (await once(join(path, 'key'), newKey, /^[0-9a-f]{64}$/))
-  const tokenFile = options.token ? null : join(path, 'token')
-  const token = options.token ?? new Secret(await once(join(path, 'token'), newToken, /^[\x21-\x7e]{16,512}$/))
-  return { path, instanceId, masterKey: decodeKey(key), token, tokenFile }
 }
 
+/**
+ * Makes the state directory and the files in it that do not exist yet. An empty file holds nothing that could be saved: it
+ * counts as lost, like one that is not there.
+ * @throws StateDirectoryError  it cannot be made, read or understood.
+ */
+export async function openStateDirectory(options: StateDirectoryOptions): Promise<StateDirectory> {
+  const { path } = options
+  await makeStateDirectory(path)
+  const made: StateFile[] = []
+  const fileOf = (name: StateFile, make: () => string, shape: RegExp) => {
+    const makeNoted = () => {
+      made.push(name)
+      return make()
+    }
+    return once(join(path, name), makeNoted, shape)
+  }
+  const instanceId = await fileOf('instance_id', () => options.instanceId ?? newInstanceId(), /^[0-9a-f]{16}$/)
+  const key = options.masterKey?.reveal() ?? (await fileOf('key', newKey, /^[0-9a-f]{64}$/))
+  const tokenFile = options.token ? null : join(path, 'token')
+  const token = options.token ?? new Secret(await fileOf('token', newToken, /^[\x21-\x7e]{16,512}$/))
+  return { path, instanceId, masterKey: decodeKey(key), token, tokenFile, made }
+}
+
+const newInstanceId = () => randomBytes(8).toString('hex')
 const KEY_BYTES = 32
 const newKey = () => randomBytes(KEY_BYTES).toString('hex')
 const newToken = () => randomBytes(32).toString('base64url')
@@ -67,7 +84,7 @@ function decodeKey(text: string): Buffer {
 /** Reads a one-line file, making it first if it is missing: written aside, synced, then linked, so it is never half there. */
 async function once(file: string, make: () => string, shape: RegExp): Promise<string> {
   const found = await readIfThere(file)
-  if (found !== null) {
+  if (found !== null && found !== '') {
     if (shape.test(found)) return found
     throw new StateDirectoryError(`${file} is damaged: restore it from a backup, or remove it to have a new one made`)
   }
@@ -75,9 +92,11 @@ async function once(file: string, make: () => string, shape: RegExp): Promise<st
   const aside = `${file}.${randomBytes(4).toString('hex')}.new`
   try {
     await writeSynced(aside, `${make()}\n`)
-    await link(aside, file).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
-    })
+    if (found === '') await rename(aside, file)
+    else
+      await link(aside, file).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error
+      })
     return (await readFile(file, 'utf8')).trim()
   } catch (cause) {
     throw new StateDirectoryError(`cannot write ${file}`, { cause })

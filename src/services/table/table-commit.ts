@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
+import type { OpenTable } from './place.ts'
 
 export interface TableFailure {
   readonly kind: 'full' | 'failed'
@@ -21,10 +21,11 @@ const FULL = 13
  *
  * @returns null = durable; else why it is not, and nothing of it is in the table.
  */
-export function commit(db: DatabaseSync, work: () => void): TableFailure | null {
+export function commit(table: OpenTable, work: () => void): TableFailure | null {
+  const { db } = table
   let committing = false
   try {
-    assertInPlace(db)
+    table.assertInPlace()
     db.exec('BEGIN IMMEDIATE')
     work()
     committing = true
@@ -32,15 +33,15 @@ export function commit(db: DatabaseSync, work: () => void): TableFailure | null 
     return null
   } catch (error) {
     rollBack(db)
-    if (committing) prove(db)
+    if (committing) prove(table)
     return failureOf(error, committing)
   }
 }
 
 /** Makes a commit that changes nothing, and so shows whether the disk takes writes. */
-export function prove(db: DatabaseSync): TableFailure | null {
+export function prove({ db, assertInPlace }: OpenTable): TableFailure | null {
   try {
-    assertInPlace(db)
+    assertInPlace()
     const { user_version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
     // Setting it to what it is writes the first page all the same.
     db.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${user_version}; COMMIT`)
@@ -53,21 +54,6 @@ export function prove(db: DatabaseSync): TableFailure | null {
 
 function rollBack(db: DatabaseSync): void {
   if (db.isTransaction) db.exec('ROLLBACK')
-}
-
-/** SQLite does not notice that its file was removed or replaced, and would go on writing to what nobody finds again. */
-function assertInPlace(db: DatabaseSync): void {
-  const path = db.location()
-  if (path === null) return
-  const inode = inodes.get(db) ?? inodeOf(path)
-  inodes.set(db, inode)
-  if (inodeOf(path) !== inode) throw new Error('hive.db was moved or removed while Hive runs: put it back, or restart')
-}
-
-const inodes = new WeakMap<DatabaseSync, number | null>()
-
-function inodeOf(path: string): number | null {
-  return statSync(path, { throwIfNoEntry: false })?.ino ?? null
 }
 
 function failureOf(error: unknown, committing: boolean): TableFailure {

@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
+import { type OpenTable, watchPlace } from './place.ts'
 import { migrate, SCHEMA_VERSION } from './table-schema.ts'
 
 /** The two SQLite files of a state directory, `lock.db` and `hive.db`: taking the one, opening and making the other. */
@@ -30,6 +31,8 @@ const BUSY = 5
 /** CORRUPT, NOTADB */
 const DAMAGED: readonly number[] = [11, 26]
 
+const IN_USE = 'another Hive uses this state directory'
+
 /** The files are not to be used as they are. */
 export class Refused extends Error {
   readonly reason: RefusalReason
@@ -42,6 +45,7 @@ export class Refused extends Error {
 /** What to say of an error that came up while the files were opened. */
 export function describe(error: unknown): { reason: RefusalReason; message: string } {
   if (error instanceof Refused) return { reason: error.reason, message: error.message }
+  if (sqliteCode(error) === BUSY) return { reason: 'locked', message: IN_USE }
   return { reason: isDamaged(error) ? 'damaged' : 'unusable', message: messageOf(error) }
 }
 
@@ -56,14 +60,30 @@ export function takeLock(file: string): DatabaseSync {
     return lock
   } catch (error) {
     lock.close()
-    if (sqliteCode(error) === BUSY) throw new Refused('locked', 'another Hive uses this state directory')
+    if (sqliteCode(error) === BUSY) throw new Refused('locked', IN_USE)
     if (isDamaged(error)) throw new Refused('lock_damaged', `lock.db is damaged: ${messageOf(error)}`)
     throw error
   }
 }
 
-export function openTable(file: string, lock: DatabaseSync): DatabaseSync {
+/**
+ * Opens the table, and locks it like `lock.db`: that file may be removed while a Hive runs, and would then be made and
+ * locked by a second one. @throws Refused, or what SQLite says; nothing is left open then.
+ */
+export function openTable(file: string, lock: DatabaseSync): OpenTable {
   const db = new DatabaseSync(file)
+  try {
+    // Before the first read: with it the log's index is in memory, and the lock is kept from then on (sqlite.org/wal.html#noshm).
+    db.exec('PRAGMA locking_mode=EXCLUSIVE')
+    makeReady(db, lock)
+    return watchPlace(db)
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function makeReady(db: DatabaseSync, lock: DatabaseSync): void {
   const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
   assertOurs(db, version)
   db.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=2000')
@@ -76,7 +96,6 @@ export function openTable(file: string, lock: DatabaseSync): DatabaseSync {
   if (version === 0 && made) throw new Refused('missing', 'hive.db is missing or empty, but there has been one')
   migrate(db, version)
   if (!made) lock.prepare('INSERT INTO made VALUES (?)').run(new Date().toISOString())
-  return db
 }
 
 /** Somebody else's database must not get our tables. */

@@ -9,6 +9,7 @@ import {
   type PruneEvents,
   prepareEvents,
 } from './event-rows.ts'
+import { Displaced, type OpenTable } from './place.ts'
 import { commit, prove, type TableFailure } from './table-commit.ts'
 import {
   describe,
@@ -57,6 +58,13 @@ export interface TableStarted {
   readonly refused: { readonly reason: RefusalReason; readonly message: string } | null
 }
 
+/** Without a call: what the worker has seen by itself. */
+export interface TableTrouble {
+  readonly trouble: string
+  /** It will never be well again: another file, and maybe another Hive, has taken its place. */
+  readonly isLost: boolean
+}
+
 interface Statements {
   readonly write: StatementSync
   readonly purge: StatementSync
@@ -73,16 +81,38 @@ function start({ directory }: { directory: string }): void {
   let lock: DatabaseSync | null = null
   try {
     lock = takeLock(join(directory, 'lock.db'))
-    const db = openTable(join(directory, 'hive.db'), lock)
+    const table = openTable(join(directory, 'hive.db'), lock)
     port.postMessage({ started: true, refused: null } satisfies TableStarted)
-    serve(db, lock)
+    serve(table, lock)
+    watch(table)
   } catch (error) {
     lock?.close()
     port.postMessage({ started: true, refused: describe(error) } satisfies TableStarted)
   }
 }
 
-function serve(db: DatabaseSync, lock: DatabaseSync): void {
+const LOOK_EVERY_MS = 1_000
+
+/** A Hive that has nothing to write must notice, too, that its table was taken from under it. */
+function watch({ assertInPlace }: OpenTable): void {
+  let last = ''
+  const look = () => {
+    try {
+      assertInPlace()
+      last = ''
+    } catch (error) {
+      const trouble = error instanceof Error ? error.message : String(error)
+      const isLost = error instanceof Displaced && error.isReplaced
+      if (trouble !== last) parentPort?.postMessage({ trouble, isLost } satisfies TableTrouble)
+      last = trouble
+    }
+  }
+  const timer = setInterval(look, LOOK_EVERY_MS)
+  parentPort?.once('close', () => clearInterval(timer))
+}
+
+function serve(table: OpenTable, lock: DatabaseSync): void {
+  const { db } = table
   const statements: Statements = {
     write: db.prepare(WRITE_ROW),
     purge: db.prepare('DELETE FROM services WHERE id = ?'),
@@ -96,11 +126,11 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
   let waiting: TableRequest[] = []
   parentPort?.on('message', (request: TableRequest) => {
     if (request.op === 'close') {
-      commitGroup(db, statements, waiting)
+      commitGroup(table, statements, waiting)
       waiting = []
       return close(db, lock, request.call)
     }
-    if (request.op === 'prove') return reply({ call: request.call, failure: prove(db) })
+    if (request.op === 'prove') return reply({ call: request.call, failure: prove(table) })
     if (request.op === 'load')
       return reply({ call: request.call, failure: null, rows: statements.load.all() as unknown as StoredRow[] })
     if (request.op === 'documents')
@@ -112,7 +142,7 @@ function serve(db: DatabaseSync, lock: DatabaseSync): void {
       setImmediate(() => {
         const group = waiting
         waiting = []
-        if (group.length > 0) commitGroup(db, statements, group)
+        if (group.length > 0) commitGroup(table, statements, group)
       })
     }
   })
@@ -122,18 +152,18 @@ function readDocuments({ documents }: Statements, collection: string): readonly 
   return documents.all(collection) as unknown as StoredDocument[]
 }
 
-function commitGroup(db: DatabaseSync, statements: Statements, group: readonly TableRequest[]): void {
-  const failure = transact(db, statements, group)
+function commitGroup(table: OpenTable, statements: Statements, group: readonly TableRequest[]): void {
+  const failure = transact(table, statements, group)
   if (failure === null || failure.whole || group.length === 1) {
     for (const { call } of group) reply({ call, failure })
     return
   }
   // One bad write must not fail its neighbours: each gets a transaction of its own.
-  for (const request of group) reply({ call: request.call, failure: transact(db, statements, [request]) })
+  for (const request of group) reply({ call: request.call, failure: transact(table, statements, [request]) })
 }
 
-function transact(db: DatabaseSync, statements: Statements, group: readonly TableRequest[]): TableFailure | null {
-  return commit(db, () => {
+function transact(table: OpenTable, statements: Statements, group: readonly TableRequest[]): TableFailure | null {
+  return commit(table, () => {
     for (const request of group) apply(statements, request)
   })
 }

@@ -5,7 +5,9 @@ import type { EventPage, EventQuery, NewEventRow, PruneEvents } from './event-ro
 import { StateDirectoryError } from './state-directory.ts'
 import type { TableFailure } from './table-commit.ts'
 import type { RefusalReason, StoredRow } from './table-file.ts'
-import type { TableReply, TableRequest, TableStarted } from './table-worker.ts'
+import type { TableReply, TableRequest, TableStarted, TableTrouble } from './table-worker.ts'
+
+export type { TableTrouble } from './table-worker.ts'
 
 /** Small JSON bodies that must survive a restart, in the same file and under the same rules as the rows. */
 export interface DocumentStore {
@@ -50,14 +52,18 @@ interface Waiting {
 
 /**
  * Opens (or makes) the table in a state directory and takes its lock.
+ * @param onTrouble  told once each time the files are found not to be in their place any more.
  * @throws StateDirectoryError  locked by another Hive, damaged, or written by a newer one.
  */
-export async function openServiceTable(directory: string): Promise<StateStore> {
+export async function openServiceTable(
+  directory: string,
+  onTrouble: (trouble: TableTrouble) => void = () => {},
+): Promise<StateStore> {
   // The ending follows this file's own: .ts from the sources, .js from dist/.
   const ending = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
   const worker = new Worker(new URL(`./table-worker${ending}`, import.meta.url), { workerData: { directory } })
   await started(worker, directory)
-  return new WorkerTable(worker)
+  return new WorkerTable(worker, onTrouble)
 }
 
 function started(worker: Worker, directory: string): Promise<void> {
@@ -93,9 +99,13 @@ class WorkerTable implements StateStore {
   #calls = 0
   #closed = false
 
-  constructor(worker: Worker) {
+  constructor(worker: Worker, onTrouble: (trouble: TableTrouble) => void) {
     this.#worker = worker
-    worker.on('message', (reply: TableReply) => this.#settle(reply))
+    worker.on('message', (message: TableReply | TableTrouble) => {
+      if ('call' in message) return this.#settle(message)
+      this.#note(false)
+      onTrouble(message)
+    })
     worker.on('error', (error) => this.#fail(error))
     worker.on('exit', () => this.#fail(new Error('the table worker has ended')))
   }

@@ -4,8 +4,8 @@ import { readConfig } from '../../../src/config.ts'
 import { createLogger } from '../../../src/logging.ts'
 import { createDrivers } from '../../../src/runners/create-drivers.ts'
 import type { RunnerDriver } from '../../../src/runners/driver.ts'
-import { openStateDirectory } from '../../../src/services/table/state-directory.ts'
-import { openServiceTable, type StateStore } from '../../../src/services/table/table.ts'
+import { openState } from '../../../src/services/table/open-state.ts'
+import type { StateStore } from '../../../src/services/table/table.ts'
 
 export type Point = (name: string) => void
 
@@ -15,8 +15,8 @@ export async function createServices(env: NodeJS.ProcessEnv, point: Point): Prom
   if ('problems' in settings) throw new Error(settings.problems.join('\n'))
   const { config } = settings
   const { stateDir: path, token, masterKey } = config
-  const state = await openStateDirectory({ path, token, masterKey })
-  const table = watchedTable(await openServiceTable(path), point)
+  const { state, ...opened } = await openState({ path, token, masterKey })
+  const table = watchedTable(opened.table, point)
   const { instanceId } = state
   const created = createDrivers({ config, instanceId, onWarning: () => {} })
   const drivers = created.map((driver) => watchedDriver(driver, point))

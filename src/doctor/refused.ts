@@ -1,0 +1,2 @@
+/** Why nothing was rebuilt; nothing was changed. */
+export class RebuildRefused extends Error {}
