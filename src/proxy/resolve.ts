@@ -88,6 +88,8 @@ function ownsPrefix(found: RouteAnswer): boolean {
   return found.answer === 'open' && !found.route.stripPrefix
 }
 
+const ENDED = '`hive show <name> --post-mortem` says why, `hive start <name>` starts it again.'
+
 function openRoute(found: Exclude<RouteAnswer, { answer: 'sleeping' }>): Route {
   switch (found.answer) {
     case 'open':
@@ -97,13 +99,13 @@ function openRoute(found: Exclude<RouteAnswer, { answer: 'sleeping' }>): Route {
         retryAfterS: found.retryAfterS,
       })
     case 'ended':
-      throw new HiveError('HIVE_COCOON_NOT_READY', `This cocoon has ended: it is ${found.state}.`)
+      throw new HiveError('HIVE_COCOON_NOT_READY', `This cocoon has ended: it is ${found.state}. ${ENDED}`)
     case 'no-endpoint':
       throw new HiveError('HIVE_COCOON_NO_ENDPOINT', 'This cocoon runs, but its kind declares no port.')
     case 'removed':
       throw new HiveError('HIVE_COCOON_GONE', 'This cocoon was removed.')
     case 'unknown':
-      throw new HiveError('HIVE_SERVICE_UNKNOWN', 'There is no cocoon with this name.')
+      throw new HiveError('HIVE_SERVICE_UNKNOWN', '`hive list` and GET /services say which cocoons there are.')
   }
 }
 
