@@ -19,7 +19,8 @@ function livingLine(io: CliIo): ProgressView {
   return {
     show(service) {
       const text = `${service.fqn}  ${service.state}${pullText(service)}  ${formatMs(performance.now() - startedAt)}`
-      const width = (io.stderr.columns ?? 80) - 1
+      // A terminal that does not know its width says 0.
+      const width = (io.stderr.columns || 80) - 1
       io.stderr.write(`\r\x1b[K${printable(text).slice(0, width)}`)
     },
     end: () => io.stderr.write('\r\x1b[K'),

@@ -15,12 +15,13 @@ export const PAGE_POLICY = [
 
 /** The page a browser gets instead of a problem document. It asks again by itself while the cocoon may still come. */
 export function problemPage(error: HiveError): string {
-  const again =
-    error.retryAfterS === undefined ? '' : `<meta http-equiv="refresh" content="${Math.ceil(error.retryAfterS)}">`
+  const waits = error.retryAfterS !== undefined
+  const again = waits ? `<meta http-equiv="refresh" content="${Math.ceil(error.retryAfterS)}">` : ''
+  const note = waits ? '<p>This page looks again by itself.</p>' : ''
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">${again}
 <title>${error.status} ${escapeText(error.title)}</title><style>${STYLE}</style></head>
-<body><h1>${escapeText(error.title)}</h1><p>${escapeText(error.message)}</p><small>${error.status} ${error.code}</small></body></html>
+<body><h1>${escapeText(error.title)}</h1><p>${escapeText(error.message)}</p>${note}<small>${error.status} ${error.code}</small></body></html>
 `
 }
 

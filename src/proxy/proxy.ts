@@ -12,7 +12,7 @@ import { Exchange } from './exchange.ts'
 import { requestHeaders, type VerifyToken } from './headers.ts'
 import { holdRequest, type Sleeping } from './held.ts'
 import { PROXY_LIMITS, type ProxyLimits } from './limits.ts'
-import { authorityOf, Pools } from './pools.ts'
+import { Pools } from './pools.ts'
 import { createResolver, type Destination, nameOf, type Resolution, type Resolve, statusOf } from './resolve.ts'
 import type { RouteTable } from './target.ts'
 import type { ProxyTracer, RequestTrace } from './tracer.ts'
@@ -121,9 +121,8 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
   }
 
   function send(to: Destination, call: Call, seat: Seat): void {
-    const own = { prefix: to.prefix, authority: to.facts.authority, upstream: authorityOf(to.endpoint) }
     const { activity, kind } = to.route
-    const exchange = new Exchange({ ...call, own, limits, activity, meter: traffic.of(kind), seat })
+    const exchange = new Exchange({ ...call, own: to.own, limits, activity, meter: traffic.of(kind), seat })
     const headers = requestHeaders(call.req, to.facts, parts.verifyToken)
     if (call.trace !== null) call.trace.sent(to.route, headers)
     exchange.start(pools.get(to.route, to.endpoint), { path: to.path, method: call.req.method ?? 'GET', headers })

@@ -7,7 +7,9 @@ import type { HiveConfig } from '../settings.ts'
 import { type AccessRules, refuseAccess } from './access.ts'
 import { type CocoonAddress, readAddress } from './address.ts'
 import { type ForwardedFacts, isLoop } from './headers.ts'
+import type { OwnOrigins } from './location.ts'
 import { refuseOrigin } from './origin.ts'
+import { authorityOf } from './pools.ts'
 import type { Route, RouteAnswer, RouteTable } from './target.ts'
 
 /** What to do with one request. The same for plain requests and upgrades. */
@@ -31,6 +33,7 @@ export interface Destination {
   /** What the client sees before the cocoon's paths; `""` in host mode. */
   readonly prefix: string
   readonly facts: ForwardedFacts
+  readonly own: OwnOrigins
 }
 
 export interface ResolverParts extends AccessRules {
@@ -73,9 +76,9 @@ function resolve(req: IncomingMessage, upgrade: boolean, parts: ResolverParts, p
   if (isLoop(req)) throw new HiveError('HIVE_LOOP', 'The request has passed too many proxies.')
   const denied = refuseAccess(req, address.name, parts)
   if (denied !== null) throw denied
-  if (!address.rest.startsWith('/')) return { kind: 'redirect', location: `${address.prefix}/${address.rest}` }
-
   const found = parts.routes.lookup(address.name)
+  if (!address.rest.startsWith('/') && !ownsPrefix(found))
+    return { kind: 'redirect', location: `${address.prefix}/${address.rest}` }
   const { authority } = target
   const { allowOrigins } = found.answer === 'sleeping' ? found : openRoute(found)
   // Before anything is woken: a stranger's page must not start what its user let sleep.
@@ -87,6 +90,13 @@ function resolve(req: IncomingMessage, upgrade: boolean, parts: ResolverParts, p
   return { kind: 'open', destination: destination(req, route, address, { authority, proto: proto(target) }) }
 }
 
+/** An app that sees its whole path may well redirect to the one without the slash: Hive would send it in a circle. */
+function ownsPrefix(found: RouteAnswer): boolean {
+  return found.answer === 'open' && !found.route.stripPrefix
+}
+
+const ENDED = '`hive show <name> --post-mortem` says why, `hive start <name>` starts it again.'
+
 function openRoute(found: Exclude<RouteAnswer, { answer: 'sleeping' }>): Route {
   switch (found.answer) {
     case 'open':
@@ -96,13 +106,13 @@ function openRoute(found: Exclude<RouteAnswer, { answer: 'sleeping' }>): Route {
         retryAfterS: found.retryAfterS,
       })
     case 'ended':
-      throw new HiveError('HIVE_COCOON_NOT_READY', `This cocoon has ended: it is ${found.state}.`)
+      throw new HiveError('HIVE_COCOON_NOT_READY', `This cocoon has ended: it is ${found.state}. ${ENDED}`)
     case 'no-endpoint':
       throw new HiveError('HIVE_COCOON_NO_ENDPOINT', 'This cocoon runs, but its kind declares no port.')
     case 'removed':
       throw new HiveError('HIVE_COCOON_GONE', 'This cocoon was removed.')
     case 'unknown':
-      throw new HiveError('HIVE_SERVICE_UNKNOWN', 'There is no cocoon with this name.')
+      throw new HiveError('HIVE_SERVICE_UNKNOWN', '`hive list` and GET /services say which cocoons there are.')
   }
 }
 
@@ -110,12 +120,20 @@ type Seen = Pick<ForwardedFacts, 'authority' | 'proto'>
 
 function destination(req: IncomingMessage, route: Route, address: CocoonAddress, seen: Seen): Destination {
   const stripped = address.mode === 'path' && route.stripPrefix
+  const endpoint = address.port === null ? route.endpoint : namedPort(route, address.port)
+  const inside = route.ports.find(({ hostPort }) => hostPort === endpoint.port)?.port ?? endpoint.port
   return {
     route,
-    endpoint: address.port === null ? route.endpoint : namedPort(route, address.port),
+    endpoint,
     path: address.mode === 'path' && !route.stripPrefix ? address.prefix + address.rest : address.rest,
     prefix: address.prefix,
     facts: { ...seen, clientAddress: clientAddress(req), prefix: stripped ? address.prefix : null },
+    own: {
+      prefix: address.prefix,
+      authority: seen.authority,
+      upstream: authorityOf(endpoint),
+      ports: [endpoint.port, inside],
+    },
   }
 }
 

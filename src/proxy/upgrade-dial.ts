@@ -5,7 +5,6 @@ import type { HiveError } from '../errors.ts'
 import { isAcceptedBy } from './handshake.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
 import type { OwnOrigins } from './location.ts'
-import { authorityOf } from './pools.ts'
 import type { CocoonProxy } from './proxy.ts'
 import type { Destination } from './resolve.ts'
 import type { RequestTrace } from './tracer.ts'
@@ -60,11 +59,10 @@ export class UpgradeDial {
     this.#request = request
     this.#forget = this.#proxy.tunnels.track(to.route, { end: () => fail(unreachable()) })
     this.#client.once('close', this.#onClientClose)
-    const own = { prefix: to.prefix, authority: to.facts.authority, upstream: authorityOf(to.endpoint) }
     request.on('error', (error) => fail(upstreamError(error)))
     this.#countInterim(request, fail)
     request.once('upgrade', (answer, socket: Socket, head: Buffer) => {
-      const headers = isAcceptedBy(this.#req, answer) ? responseHeaders(101, answer.rawHeaders, own) : null
+      const headers = isAcceptedBy(this.#req, answer) ? responseHeaders(101, answer.rawHeaders, to.own) : null
       if (headers === null) {
         socket.destroy()
         return fail(unreachable())
@@ -76,7 +74,7 @@ export class UpgradeDial {
       const isWebSocket = this.#req.headers.upgrade?.toLowerCase() === 'websocket'
       this.#proxy.tunnels.splice({ ...to.route, isWebSocket, meter }, this.#client, socket)
     })
-    request.once('response', (answer) => this.#relay(answer, { own, plain, fail }))
+    request.once('response', (answer) => this.#relay(answer, { own: to.own, plain, fail }))
     request.end()
   }
 

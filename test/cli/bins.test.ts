@@ -47,6 +47,25 @@ test('hive and adi hive are the same command line', async (t) => {
   assert.equal((await run(HIVE, ['--version'])).stdout, `${version}\n`)
 })
 
+test('Ctrl-C while a spawn is awaited says that it goes on, and ends by the signal', async (t) => {
+  const body = { ...record(), name: 'slow', fqn: 'cocoons:slow', state: 'starting', ready: false }
+  const asked = Promise.withResolvers<void>()
+  const stub = await startStubHive(t, ({ method }) => {
+    if (method === 'GET') asked.resolve()
+    return { status: method === 'GET' ? 200 : 202, body }
+  })
+  const env = { PATH: '', HIVE_URL: stub.url, HIVE_TOKEN: 'token' }
+  const child = spawn(process.execPath, [HIVE, 'spawn', 'native'], { env, stdio: 'pipe' })
+  t.after(() => child.kill('SIGKILL'))
+  const end = ended(child)
+  await asked.promise
+  child.kill('SIGINT')
+  const { stdout, stderr } = await end
+  assert.equal(child.signalCode, 'SIGINT')
+  assert.equal(stdout, '')
+  assert.match(stderr, /cocoons:slow comes up without us: `hive show slow` .*`hive kill slow` removes it\n$/)
+})
+
 test('hive exits with the code of the command', async () => {
   assert.equal((await run(HIVE, ['frobnicate'])).code, 2)
   assert.equal((await run(ADI, ['hive', 'frobnicate'])).code, 2)

@@ -49,6 +49,14 @@ test('a route that keeps its prefix gets the whole path and no X-Forwarded-Prefi
   assert.deepEqual(fieldOf(seen[0]!, 'x-forwarded-prefix'), [])
 })
 
+test('P28 an app that keeps its prefix answers for the bare name itself: it may redirect to it', async (t) => {
+  const { routes, port } = await startProxyApp(t)
+  const { seen, port: backend } = await startEcho(t)
+  routes.open('demo', backend, { stripPrefix: false })
+  assert.equal(parseAnswer(await exchangeRaw(t, port, get('/cocoons/demo?a=1'))).status, 200)
+  assert.equal(seen[0]?.url, '/cocoons/demo?a=1')
+})
+
 test('P28 the bare name is redirected to its slash with the query kept, whatever the method', async (t) => {
   const { port } = await startProxyApp(t)
   for (const [target, location] of [

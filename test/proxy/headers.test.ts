@@ -114,7 +114,12 @@ test('P32 names of object members pass as any other', () => {
   assert.deepEqual(passed(...fields), fields)
 })
 
-const PATH_MODE: OwnOrigins = { prefix: '/cocoons/a', authority: 'h:8020', upstream: '127.0.0.1:3000' }
+const PATH_MODE: OwnOrigins = {
+  prefix: '/cocoons/a',
+  authority: 'h:8020',
+  upstream: '127.0.0.1:3000',
+  ports: [3000, 80],
+}
 const HOST_MODE: OwnOrigins = { ...PATH_MODE, prefix: '', authority: 'a.localhost:8020' }
 
 function answered(own: OwnOrigins, ...fields: readonly (readonly [string, string])[]): [string, string][] {
@@ -182,6 +187,14 @@ const LOCATIONS: readonly (readonly [given: string, pathMode: string, hostMode: 
   ['https://H:8020/x', 'https://H:8020/cocoons/a/x', 'https://H:8020/x'],
   ['//h:8020/x', '//h:8020/cocoons/a/x', '//h:8020/x'],
   ['http://h:8020/cocoons/a/x', 'http://h:8020/cocoons/a/x', 'http://h:8020/cocoons/a/x'],
+  // nginx: the client's name, and the port it listens on: on the host, in a container, or 80.
+  ['http://h:3000/x?y', '/cocoons/a/x?y', 'http://h:3000/x?y'],
+  ['http://a.localhost:3000/x?y', 'http://a.localhost:3000/x?y', '/x?y'],
+  ['http://H/x', '/cocoons/a/x', 'http://H/x'],
+  ['//A.localhost:80', '//A.localhost:80', '/'],
+  ['https://h/x', 'https://h/x', 'https://h/x'],
+  ['http://h:3001/x', 'http://h:3001/x', 'http://h:3001/x'],
+  ['http://x.h:3000/', 'http://x.h:3000/', 'http://x.h:3000/'],
   ['next', 'next', 'next'],
   ['?page=2', '?page=2', '?page=2'],
   ['//evil/', '//evil/', '//evil/'],

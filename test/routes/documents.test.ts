@@ -31,6 +31,8 @@ suite('the OpenAPI document', () => {
     assert.deepEqual(body.paths, file.paths)
     assert.deepEqual(body.components, file.components)
     const page = await hive.call('GET', '/docs/')
+    const first = await fetch(`${hive.url}/`, { redirect: 'manual' })
+    assert.deepEqual([first.status, first.headers.get('location')], [302, '/docs'])
     assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'self'/)
     assert.doesNotMatch(page.text, /(?:src|href)="(?:https?:)?\/\//)
   })

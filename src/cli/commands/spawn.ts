@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { retryLost } from '../client.ts'
 import { type Command, type Invocation, manyOf, textOf } from '../command.ts'
 import { EXIT, type ExitCode, usage } from '../failure.ts'
+import { onInterrupt } from '../interrupt.ts'
 import type { Environment } from '../io.ts'
 import { parseEnvironment, parsePairs } from '../pairs.ts'
 import { createProgress } from '../progress.ts'
@@ -55,10 +56,16 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   if (values['wait'] === false) return printResult(invocation, accepted, accepted.fqn)
   const progress = createProgress(io, invocation.env['TERM'] === 'dumb')
   const onService = invocation.json ? undefined : progress.show
+  const forget = onInterrupt(() => {
+    if (!invocation.json) progress.end()
+    const { fqn, name } = accepted
+    io.stderr.write(`${fqn} comes up without us: \`hive show ${name}\` looks at it, \`hive kill ${name}\` removes it\n`)
+  })
   let ready: Service
   try {
     ready = await waitFor(client, accepted, { goal: 'ready', timeoutMs, ...(onService && { onService }) })
   } finally {
+    forget()
     if (!invocation.json) progress.end()
   }
   if (!invocation.json) io.stderr.write(`${ready.fqn} is ready after ${formatMs(performance.now() - startedAt)}\n`)
