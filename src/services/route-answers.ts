@@ -2,6 +2,7 @@ import type { Route, RouteAnswer, RouteTable } from '../proxy/target.ts'
 import type { Activity } from './activity.ts'
 import { isPaused } from './duties/look-for-paused.ts'
 import { isEnded, type ServiceRow } from './state/record.ts'
+import { isUnwanted } from './state/transition.ts'
 
 const RETRY_AFTER_S = 1
 
@@ -74,7 +75,9 @@ export class RouteAnswers implements RouteTable {
   }
 
   #answer(row: ServiceRow): RouteAnswer {
-    const { id, attempt, state, desired, health } = row.record
+    const { id, attempt, desired, health } = row.record
+    // From the wish on: what goes to it now would be broken off.
+    const state = row.record.state === 'running' && isUnwanted(row) ? 'stopping' : row.record.state
     if (state === 'removed') return { answer: 'removed' }
     if (row.config.wake && this.#isAsleep(row)) return this.#sleeping(row)
     const mayCome =
@@ -92,7 +95,7 @@ export class RouteAnswers implements RouteTable {
     if (this.#resting.has(id)) return true
     if (desired === 'stopped') return intent.by === 'idle'
     if (desired !== 'running' || intent.by !== 'wake') return false
-    if (state === 'running') return endpoint !== null && !this.isListening(id, attempt)
+    if (state === 'running' && targetAttempt <= attempt) return endpoint !== null && !this.isListening(id, attempt)
     return !isEnded(state) || targetAttempt > attempt || record.next_attempt_at !== null
   }
 

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it, type TestContext, test } from 'node:test'
+import type { RunnerDriver } from '../../src/runners/driver.ts'
 import { idleOver } from '../../src/services/actions/idle-watch.ts'
 import type { ActionContext } from '../../src/services/context.ts'
 import { ServiceView } from '../../src/services/view.ts'
+import { until } from '../support/deadline.ts'
+import { FakeRunner } from '../support/fake-driver.ts'
 import { rowIn, scriptKind } from '../support/service-row.ts'
+import { openSupervisor } from '../support/supervisor.ts'
 
 const IDLE_MS = 40
 
@@ -46,6 +50,28 @@ function watchOnOwnClock(t: TestContext) {
     },
   }
 }
+
+/** A runner that takes its time to notice that nobody waits for the end any more, as an engine may. */
+function lingering(driver: RunnerDriver): RunnerDriver {
+  const wait: RunnerDriver['wait'] = (handle, signal) =>
+    driver.wait(handle, signal).finally(() => new Promise((resolve) => setTimeout(resolve, 100)))
+  return { ...driver, wait }
+}
+
+test('a request that comes in the very moment of the decision is held, and answered by the next attempt', async (t) => {
+  const runner = new FakeRunner()
+  const kind = scriptKind('native', { idleTimeoutMs: IDLE_MS, wake: true })
+  const bench = await openSupervisor(t, { runner, drivers: [lingering(runner.driver())], kinds: [kind] })
+  const row = await bench.spawn({ name: 'web' })
+  const asleep = () => {
+    const answer = bench.view.lookup('web')
+    return answer.answer === 'sleeping' ? answer : null
+  }
+  const answer = await until(asleep, 10_000, 'the decision')
+  await answer.wake(AbortSignal.timeout(10_000))
+  const { record } = bench.now(row)
+  assert.deepEqual([record.state, record.attempt], ['running', 2])
+})
 
 describe('idleOver', () => {
   for (const cause of ['request', 'tunnel', 'touch', 'cpu'] as const)

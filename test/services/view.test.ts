@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SERVICE_STATES, type ServiceRow, type ServiceState } from '../../src/services/state/record.ts'
+import { intend } from '../../src/services/state/step.ts'
 import { ServiceView } from '../../src/services/view.ts'
 import { within } from '../support/deadline.ts'
-import { FACTS, requestedRow, rowIn, through, wished } from '../support/service-row.ts'
+import { changedRow, FACTS, requestedRow, rowIn, scriptKind, through, wished } from '../support/service-row.ts'
 
 function viewOf(...rows: readonly ServiceRow[]): ServiceView {
   const view = new ServiceView()
@@ -74,6 +75,26 @@ describe('lookup', () => {
       viewOf(wished(rowIn('starting', { name: 'web' }), { desired: 'stopped' })).lookup('web').answer,
       'ended',
     )
+  })
+
+  it('a route closes with the wish to stop or start again, not only when the stop begins', () => {
+    const row = rowIn('running', { name: 'web' })
+    const answer = (request: Parameters<typeof wished>[1]) => openView(wished(row, request)).lookup('web')
+    assert.deepEqual(answer({ desired: 'running', again: true }), {
+      answer: 'waiting',
+      retryAfterS: 1,
+      state: 'stopping',
+    })
+    assert.deepEqual(answer({ desired: 'stopped' }), { answer: 'ended', state: 'stopping' })
+    assert.deepEqual(answer({ desired: 'removed' }), { answer: 'ended', state: 'stopping' })
+  })
+
+  it('woken before its stop has begun, it is asleep until the next attempt is ready', () => {
+    const kind = scriptKind('native', { idleTimeoutMs: 1, wake: true })
+    const idle = changedRow(intend(rowIn('running', { name: 'web', kind }), { desired: 'stopped', by: 'idle' }))
+    const woken = changedRow(intend(idle, { desired: 'running', by: 'wake' }))
+    for (const row of [idle, woken, through(woken, FACTS.stopping), through(woken, FACTS.stopping, FACTS.stopped)])
+      assert.equal(openView(row).lookup('web').answer, 'sleeping', `${row.record.state} by ${row.intent.by}`)
   })
 
   it('a failing one waits, one without an endpoint has none, an unknown name is unknown', () => {

@@ -12,7 +12,7 @@ import { inspectSurely, persist } from './trouble.ts'
 const RARELY_MS = 2_000
 
 type Over =
-  | { readonly type: 'idle'; readonly reason: string }
+  | { readonly type: 'idle' }
   | { readonly type: 'moved'; readonly reason: string }
   | { readonly type: 'end'; readonly report: () => Promise<void> }
   | { readonly type: 'unhealthy'; readonly detail: string }
@@ -31,13 +31,16 @@ export async function watch(context: ActionContext, signal: AbortSignal): Promis
       await openRoute(context, handle, inner)
       return { type: 'unhealthy', detail: await watchHealth(context, handle, inner) }
     },
-    async (inner) => ({ type: 'idle', reason: await idleOver(context, handle, inner) }),
+    async (inner) => {
+      // Asked for in the moment of the decision: a request that comes after it can undo only what was asked for.
+      await stopIdle(context, await idleOver(context, handle, inner))
+      return { type: 'idle' }
+    },
     async (inner) => ({ type: 'moved', reason: await providersMoved(context, inner) }),
   ])
-  if (over.type === 'idle') await stopIdle(context, over.reason)
-  else if (over.type === 'moved') await startAgain(context, over.reason)
+  if (over.type === 'moved') await startAgain(context, over.reason)
   else if (over.type === 'end') await over.report()
-  else await endUnhealthy(context, handle, { detail: over.detail, signal })
+  else if (over.type === 'unhealthy') await endUnhealthy(context, handle, { detail: over.detail, signal })
 }
 
 async function stopIdle(context: ActionContext, reason: string): Promise<void> {
