@@ -7,8 +7,9 @@ import { Exchange } from './exchange.ts'
 import { requestHeaders, type VerifyToken } from './headers.ts'
 import { holdRequest } from './held.ts'
 import { PROXY_LIMITS, type ProxyLimits } from './limits.ts'
-import { authorityOf, Pools } from './pools.ts'
-import { createResolver, type Destination, type Resolution, type Resolve, statusOf } from './resolve.ts'
+import { Pools } from './pools.ts'
+import { createResolver, type Destination, ownOrigins, type Resolution, type Resolve, statusOf } from './resolve.ts'
+import { StallClock } from './stall-clock.ts'
 import type { RouteTable } from './target.ts'
 import type { ProxyTracer, RequestTrace } from './tracer.ts'
 import { type Traffic, UNMETERED } from './traffic.ts'
@@ -61,12 +62,10 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
   const limits = Object.freeze({ ...PROXY_LIMITS, ...parts.limits })
   const pools = new Pools(limits)
   const tunnels = new Tunnels(limits)
+  const clock = new StallClock([limits.headersMs, limits.bodyIdleMs])
   const traffic = parts.traffic ?? UNMETERED
   const resolve = createResolver({ ...parts, proxyAuth: parts.config.proxyAuth })
-  const unsubscribe = parts.routes.onClosed((closed) => {
-    pools.close(closed)
-    tunnels.close(closed)
-  })
+  const unsubscribe = parts.routes.onClosed((closed) => closeAttempt(closed, pools, tunnels))
   let draining: NodeJS.Timeout | null = null
 
   return {
@@ -82,13 +81,11 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
       const resolution = again()
       const trace = parts.tracer === null ? null : parts.tracer.begin(req)
       const call = { req, res, instance, trace, since }
-      if (resolution.kind === 'open') return send(resolution.destination, call)
-      if (resolution.kind !== 'sleeping') return answer(resolution, call)
+      if (resolution.kind !== 'sleeping') return proceed(resolution, call)
       res.on('error', ignore)
       const hold = () => holdRequest(resolution, { req, client: req.socket, limits }, again)
       void (trace === null ? hold() : trace.within(hold)).then((woken) => {
-        if (woken?.kind === 'open') send(woken.destination, call)
-        else if (woken !== null) answer(woken, call)
+        if (woken !== null) proceed(woken, call)
         else trace?.failed(null)
       })
     },
@@ -103,6 +100,11 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
     },
   }
 
+  function proceed(resolution: Exclude<Resolution, { kind: 'sleeping' }>, call: Call): void {
+    if (resolution.kind === 'open') send(resolution.destination, call)
+    else answer(resolution, call)
+  }
+
   function answer(resolution: Answered, { req, res, instance, trace, since }: Call): void {
     traffic.of(null).answered(statusOf(resolution), performance.now() - since)
     if (resolution.kind === 'redirect') answerRedirect(res, resolution.location)
@@ -112,13 +114,17 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
   }
 
   function send(to: Destination, call: Call): void {
-    const own = { prefix: to.prefix, authority: to.facts.authority, upstream: authorityOf(to.endpoint) }
     const { activity, kind } = to.route
-    const exchange = new Exchange({ ...call, own, limits, activity, meter: traffic.of(kind) })
+    const exchange = new Exchange({ ...call, own: ownOrigins(to), limits, clock, activity, meter: traffic.of(kind) })
     const headers = requestHeaders(call.req, to.facts, parts.verifyToken)
     if (call.trace !== null) call.trace.sent(to.route, headers)
     exchange.start(pools.get(to.route, to.endpoint), { path: to.path, method: call.req.method ?? 'GET', headers })
   }
+}
+
+function closeAttempt(closed: { readonly id: string; readonly attempt: number }, pools: Pools, tunnels: Tunnels): void {
+  pools.close(closed)
+  tunnels.close(closed)
 }
 
 /** Also for upgrades, which are resolved likewise. */

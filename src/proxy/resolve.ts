@@ -7,7 +7,9 @@ import type { HiveConfig } from '../settings.ts'
 import { type AccessRules, refuseAccess } from './access.ts'
 import { type CocoonAddress, readAddress } from './address.ts'
 import { type ForwardedFacts, isLoop } from './headers.ts'
+import type { OwnOrigins } from './location.ts'
 import { refuseOrigin } from './origin.ts'
+import { authorityOf } from './pools.ts'
 import type { Route, RouteAnswer, RouteTable } from './target.ts'
 
 /** What to do with one request. The same for plain requests and upgrades. */
@@ -30,6 +32,11 @@ export interface Destination {
   /** What the client sees before the cocoon's paths; `""` in host mode. */
   readonly prefix: string
   readonly facts: ForwardedFacts
+}
+
+/** What the cocoon's redirects may name as its own. */
+export function ownOrigins({ prefix, facts, endpoint }: Destination): OwnOrigins {
+  return { prefix, authority: facts.authority, upstream: authorityOf(endpoint) }
 }
 
 export interface ResolverParts extends AccessRules {

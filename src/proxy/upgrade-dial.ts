@@ -5,9 +5,8 @@ import type { HiveError } from '../errors.ts'
 import { isAcceptedBy } from './handshake.ts'
 import { requestHeaders, responseHeaders } from './headers.ts'
 import type { OwnOrigins } from './location.ts'
-import { authorityOf } from './pools.ts'
 import type { CocoonProxy } from './proxy.ts'
-import type { Destination } from './resolve.ts'
+import { type Destination, ownOrigins } from './resolve.ts'
 import type { RequestTrace } from './tracer.ts'
 import type { TrafficMeter } from './traffic.ts'
 import { unreachable, upstreamError, upstreamTimeout } from './upstream-error.ts'
@@ -60,7 +59,7 @@ export class UpgradeDial {
     this.#request = request
     this.#forget = this.#proxy.tunnels.track(to.route, { end: () => fail(unreachable()) })
     this.#client.once('close', this.#onClientClose)
-    const own = { prefix: to.prefix, authority: to.facts.authority, upstream: authorityOf(to.endpoint) }
+    const own = ownOrigins(to)
     request.on('error', (error) => fail(upstreamError(error)))
     this.#countInterim(request, fail)
     request.once('upgrade', (answer, socket: Socket, head: Buffer) => {
