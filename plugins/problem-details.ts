@@ -30,7 +30,9 @@ export function answerFrameworkError(error: FastifyError, request: FastifyReques
 }
 
 function sendProblem(request: FastifyRequest, reply: FastifyReply, error: HiveError): FastifyReply {
-  if (error.status >= 500) request.log.warn({ err: error, code: error.code }, 'answered with an error')
+  // Not the request's own logger: those of cocoon routes do not know their id.
+  if (error.status >= 500)
+    request.server.log.warn({ reqId: request.id, err: error, code: error.code }, 'answered with an error')
   if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS))
   if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="hive"')
   return reply

@@ -6,20 +6,26 @@ import type { Seat } from './crowd.ts'
 import { responseHeaders } from './headers.ts'
 import type { ProxyLimits } from './limits.ts'
 import type { OwnOrigins } from './location.ts'
+import type { StallClock, Timed } from './stall-clock.ts'
 import type { ActivitySink } from './target.ts'
 import type { RequestTrace } from './tracer.ts'
 import type { TrafficMeter } from './traffic.ts'
 import { hasBody, type StalledSide, Upload } from './upload.ts'
 import { unreachable, upstreamError, upstreamTimeout } from './upstream-error.ts'
+import { cleanReason, cut, endWith, textOf } from './wire.ts'
+import { bytesPassed } from './young-garbage.ts'
 
 /** Interim answers a cocoon may send before its real one. */
 const MAX_INTERIM = 8
+/** Up to this a first piece of a body waits for the end of its tick; head and body then fit Node's own write buffer. */
+const HELD_BYTES = 8_192
 
 export interface ExchangeParts {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly own: OwnOrigins
   readonly limits: ProxyLimits
+  readonly clock: StallClock
   /** Told of data both ways; null = nobody asks. */
   readonly activity: ActivitySink | null
   readonly trace: RequestTrace | null
@@ -36,11 +42,16 @@ export interface ExchangeParts {
  * One request on its way to a cocoon and the answer on its way back, both streamed. Exactly one of three things ends
  * it: the whole answer, a failure, or the client going away; each cancels everything else.
  */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Dispatcher.DispatchHandler, Timed {
   readonly #parts: ExchangeParts
   #upload: Upload | null = null
   #controller: Dispatcher.DispatchController | null = null
-  #timer: NodeJS.Timeout | null = null
+  /** Until the clock says so, in milliseconds of the monotonic clock; infinite while the upload watches itself. */
+  #dueAt = Number.POSITIVE_INFINITY
+  /** Data has passed since the clock looked. */
+  #moved = false
+  /** A small first piece of the body that came with the head; not written yet. */
+  #held: Buffer | null = null
   #done = false
   #answered = false
   #interim = 0
@@ -53,11 +64,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   start(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions): void {
-    const { req, res, limits, meter } = this.#parts
-    res.on('close', this.#onClientClose)
+    const { req, res, limits, clock, meter } = this.#parts
+    res.on('close', () => this.#clientClosed())
     res.on('error', ignore) // A write that the client no longer takes; 'close' follows and cancels.
-    if (hasBody(req)) this.#upload = new Upload(req, limits, { onStalled: this.#onStalled, meter })
+    if (hasBody(req)) this.#upload = new Upload(req, limits, { onStalled: (side) => this.#stalled(side), meter })
     else this.#arm(limits.headersMs)
+    clock.add(this)
     this.#parts.activity?.begin()
     dispatcher.dispatch({ ...options, body: this.#upload }, this)
   }
@@ -69,7 +81,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   /** The whole request is out. Until now the upload watched the clock. */
   onRequestSent(): void {
-    if (this.#upload !== null && !this.#done && this.#timer === null) this.#arm(this.#parts.limits.headersMs)
+    if (this.#upload !== null && !this.#answered) this.#arm(this.#parts.limits.headersMs)
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _parsed: unknown, reason?: string): void {
@@ -89,22 +101,29 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#done || this.#bodiless) return
-    this.#flushed = true
-    this.#timer?.refresh()
+    this.#moved = true
     const { res, activity, meter } = this.#parts
     activity?.note('request')
     meter.sent(chunk.length)
+    bytesPassed(chunk.length)
+    if (!this.#flushed && this.#held === null && chunk.length <= HELD_BYTES) {
+      this.#held = chunk
+      return
+    }
+    this.#flushed = true
+    this.#writeHeld()
     if (res.write(chunk)) return
     controller.pause()
     if (this.#listensForDrain) return
     this.#listensForDrain = true
-    res.on('drain', this.#onDrain)
+    res.on('drain', () => this.#drained())
   }
 
   onResponseEnd(): void {
     if (this.#done) return
     this.#finish(0)
-    this.#parts.res.end()
+    if (this.#held === null) this.#parts.res.end()
+    else endWith(this.#parts.res, this.#held)
     this.#dropUpload()
   }
 
@@ -115,7 +134,22 @@ export class Exchange implements Dispatcher.DispatchHandler {
   flushHead(): void {
     if (this.#done || this.#flushed) return
     this.#flushed = true
-    this.#parts.res.flushHeaders()
+    if (this.#held === null) this.#parts.res.flushHeaders()
+    else this.#writeHeld()
+  }
+
+  #writeHeld(): void {
+    if (this.#held !== null) this.#parts.res.write(this.#held)
+    this.#held = null
+  }
+
+  look(nowMs: number): void {
+    if (this.#moved) {
+      this.#moved = false
+      this.#dueAt = nowMs + this.#parts.limits.bodyIdleMs
+    } else if (nowMs >= this.#dueAt) {
+      this.#fail(upstreamTimeout())
+    }
   }
 
   /** False = this head must not reach the client. */
@@ -140,20 +174,20 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status < 100 || status === 101 || this.#interim > MAX_INTERIM) this.#fail(unreachable())
   }
 
-  readonly #onDrain = (): void => {
+  #drained(): void {
     if (this.#done) return
-    this.#timer?.refresh()
+    this.#moved = true
     this.#controller?.resume()
   }
 
-  readonly #onClientClose = (): void => {
+  #clientClosed(): void {
     if (this.#done) return
     this.#finish(0)
     this.#parts.trace?.failed(null)
     this.#cancel(new Error('the client went away'))
   }
 
-  readonly #onStalled = (side: StalledSide): void => {
+  #stalled(side: StalledSide): void {
     if (this.#done) return
     this.#fail(
       side === 'client'
@@ -163,8 +197,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #arm(delayMs: number): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#fail(upstreamTimeout()), delayMs)
+    this.#dueAt = performance.now() + delayMs
   }
 
   /** From its start until here the request counts as work under way. */
@@ -181,7 +214,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#done = true
     this.#parts.seat.leave()
     this.#headSeen(status)
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#parts.clock.delete(this)
   }
 
   #cancel(reason: Error): void {
@@ -217,21 +250,4 @@ function flushHead(exchange: Exchange): void {
 
 function ignore(): void {
   // See where it is attached.
-}
-
-/** undici gives names and values as bytes; a field is Latin-1 on the wire, and Node writes it back as such. */
-function textOf(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  if (!Array.isArray(raw)) return []
-  return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
-}
-
-/** A reason phrase is for people and may be empty (RFC 9112 §4); one that Node would refuse is left out. */
-function cleanReason(reason: string | undefined): string {
-  return reason !== undefined && /^[\t -~]*$/.test(reason) ? reason : ''
-}
-
-/** Breaks the client's connection. HTTP/1.0 without a length ends at the close (RFC 9112 §6.3), so it is reset. */
-function cut(req: IncomingMessage, res: ServerResponse): void {
-  if (req.httpVersionMinor === 0) res.socket?.resetAndDestroy()
-  else res.destroy()
 }

@@ -14,6 +14,7 @@ import { holdRequest, type Sleeping } from './held.ts'
 import { PROXY_LIMITS, type ProxyLimits } from './limits.ts'
 import { Pools } from './pools.ts'
 import { createResolver, type Destination, nameOf, type Resolution, type Resolve, statusOf } from './resolve.ts'
+import { StallClock } from './stall-clock.ts'
 import type { RouteTable } from './target.ts'
 import type { ProxyTracer, RequestTrace } from './tracer.ts'
 import { type Traffic, UNMETERED } from './traffic.ts'
@@ -71,6 +72,7 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
   const limits = Object.freeze({ ...PROXY_LIMITS, ...parts.limits })
   const pools = new Pools(limits)
   const tunnels = new Tunnels(limits)
+  const clock = new StallClock([limits.headersMs, limits.bodyIdleMs])
   const traffic = parts.traffic ?? UNMETERED
   const admission = new Admission(limits, parts.descriptors)
   const resolve = createResolver({ ...parts, proxyAuth: parts.config.proxyAuth })
@@ -122,7 +124,7 @@ export function createProxy(parts: ProxyParts): CocoonProxy {
 
   function send(to: Destination, call: Call, seat: Seat): void {
     const { activity, kind } = to.route
-    const exchange = new Exchange({ ...call, own: to.own, limits, activity, meter: traffic.of(kind), seat })
+    const exchange = new Exchange({ ...call, own: to.own, limits, clock, activity, meter: traffic.of(kind), seat })
     const headers = requestHeaders(call.req, to.facts, parts.verifyToken)
     if (call.trace !== null) call.trace.sent(to.route, headers)
     exchange.start(pools.get(to.route, to.endpoint), { path: to.path, method: call.req.method ?? 'GET', headers })

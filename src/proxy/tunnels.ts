@@ -4,6 +4,7 @@ import type { ProxyLimits } from './limits.ts'
 import { attemptKey } from './pools.ts'
 import type { ActivitySink } from './target.ts'
 import type { TrafficMeter } from './traffic.ts'
+import { bytesPassed } from './young-garbage.ts'
 
 interface Attempt {
   readonly id: string
@@ -84,8 +85,14 @@ function watchData(socket: Socket, activity: ActivitySink, isWebSocket: boolean)
 }
 
 function countData(meter: TrafficMeter, client: Socket, upstream: Socket): void {
-  client.on('data', (chunk: Buffer) => meter.received(chunk.length))
-  upstream.on('data', (chunk: Buffer) => meter.sent(chunk.length))
+  client.on('data', (chunk: Buffer) => {
+    meter.received(chunk.length)
+    bytesPassed(chunk.length)
+  })
+  upstream.on('data', (chunk: Buffer) => {
+    meter.sent(chunk.length)
+    bytesPassed(chunk.length)
+  })
 }
 
 /** How long an ended tunnel may take to flush what it holds. */

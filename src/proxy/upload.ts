@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { ProxyLimits } from './limits.ts'
 import type { TrafficMeter } from './traffic.ts'
+import { bytesPassed } from './young-garbage.ts'
 
 export type StalledSide = 'client' | 'cocoon'
 
@@ -58,6 +59,7 @@ export class Upload extends Readable {
   readonly #onData = (chunk: Buffer): void => {
     this.#moved('client')
     this.#meter.received(chunk.length)
+    bytesPassed(chunk.length)
     if (this.push(chunk)) return
     this.#moved('cocoon')
     this.#source.pause()
