@@ -1,4 +1,4 @@
-import type { ContainerConfig } from '../kinds/kind.ts'
+import type { ContainerConfig, RunnerConfig } from '../kinds/kind.ts'
 import { Circuit } from './container/circuit.ts'
 import { dialer } from './container/dial.ts'
 import { answered, removeAll, stopContainer, waitForExit } from './container/end.ts'
@@ -11,6 +11,7 @@ import { readHandle } from './container/handle.ts'
 import { hostAccess } from './container/host-access.ts'
 import { ownHardLimits } from './container/host-limits.ts'
 import { ImageStore } from './container/image-store.ts'
+import { limitFault } from './container/kept-limits.ts'
 import { LABEL } from './container/labels.ts'
 import { launch } from './container/launch.ts'
 import { ListenProbe } from './container/listen-probe.ts'
@@ -87,8 +88,12 @@ class ContainerDriver implements AllCapable, PauseSeeing {
     return this.#pool.probe(signal)
   }
 
-  describe() {
-    return { ...this.#pool.availability, isolated: true, containment: 'container' }
+  describe(config: RunnerConfig) {
+    const { available, reason } = this.#pool.availability
+    const engine = this.#pool.chosen
+    const fault = engine && config.runner !== 'script' ? limitFault(config.resources, engine.facts.limits) : null
+    const state = available && fault !== null ? { available: false, reason: fault } : { available, reason }
+    return { ...state, isolated: true, containment: 'container' }
   }
 
   async prepare(spec: LaunchSpec, onProgress: Parameters<RunnerDriver['prepare']>[1], signal: AbortSignal) {
@@ -106,7 +111,6 @@ class ContainerDriver implements AllCapable, PauseSeeing {
   async start(spec: LaunchSpec, signal: AbortSignal) {
     const engine = await this.#engineFor(spec, signal)
     const config = containerConfig(spec)
-    this.#warnOfLimits(engine, spec, config)
     const room = { engine, runner: this.type, instanceId: this.#instanceId, hardLimits: ownHardLimits() }
     return launch(room, spec, config, signal)
   }
@@ -203,12 +207,6 @@ class ContainerDriver implements AllCapable, PauseSeeing {
   #engineFor({ handle }: Pick<LaunchSpec, 'handle'>, signal: AbortSignal): Promise<Engine> {
     signal.throwIfAborted()
     return handle === null ? this.#pool.forNew(signal) : this.#pool.withId(readHandle(handle).engine, signal)
-  }
-
-  #warnOfLimits(engine: Engine, { name }: LaunchSpec, { resources }: ContainerConfig): void {
-    const isAsked = resources.memoryBytes !== null || resources.cpus !== null
-    if (engine.facts.limits || !isAsked) return
-    this.#warn(`${name}: this engine cannot limit memory and cpu (rootless on cgroups v1), so its limits do not hold`)
   }
 }
 

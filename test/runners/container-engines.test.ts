@@ -158,6 +158,30 @@ for (const name of ['docker', 'podman', 'podman-rootless'] as const) {
       if (name === 'docker') assert.equal(exit?.oom, true)
     })
 
+    it('that asks for limits is available where they hold, else it is not, and refused with the reason', async (t) => {
+      const { driver, signal, spec } = open(t)
+      await driver.probe(signal)
+      const one = (resources: object) =>
+        spec({ image: TEST_IMAGES.sleep, resources: { ...containerConfig({ image: 'x' }).resources, ...resources } })
+      assert.equal(driver.describe(one({ pids: 512, nofile: 256 }).config).available, true)
+      for (const [field, resources] of [
+        ['memory', { memoryBytes: 32 << 20 }],
+        ['cpus', { cpus: 0.5 }],
+        ['pids', { pids: 20 }],
+      ] as const) {
+        const limited = one(resources)
+        const { available, reason } = driver.describe(limited.config)
+        assert.equal(available, name !== 'podman-rootless', field)
+        if (available) continue
+        assert.match(reason ?? '', new RegExp(`no cgroup controller to make resources\\.${field} hold`))
+        await assert.rejects(driver.start(limited, signal), (error: Error) => {
+          assert.ok(error instanceof LaunchRefused)
+          return error.message === reason
+        })
+      }
+      assert.deepEqual(await driver.list(signal), [])
+    })
+
     for (const [command, reason] of [
       ['/no/such', /there is no command \/no\/such/],
       ['no-such', /there is no command no-such/],
@@ -237,7 +261,9 @@ async function printed(bench: ContainerBench, config: Partial<ContainerConfig>, 
 /** Creates the container of a service as a start does that got no further. */
 async function createdOnly({ host, type, name }: TestEngine, spec: LaunchSpec, instanceId: string): Promise<void> {
   const config = spec.config as ContainerConfig
-  const facts = { flavour: type, rootless: name === 'podman-rootless', limits: name !== 'podman-rootless' } as const
+  const has = name !== 'podman-rootless'
+  const limits = { memory: has, cpus: has, pids: has }
+  const facts = { flavour: type, rootless: name === 'podman-rootless', limits } as const
   const body = createOptions(spec, config, { instanceId, engine: facts, hardLimits: ownHardLimits(), seccomp: null })
   const path = `/containers/create?name=${containerName(spec, config, instanceId)}`
   const made = await engineRequest(host, 'POST', path, body)
