@@ -1,6 +1,7 @@
 import type { ContainerConfig, RunnerConfig } from '../kinds/kind.ts'
 import { Circuit } from './container/circuit.ts'
 import { dialer } from './container/dial.ts'
+import { MonitoredExits } from './container/early-exits.ts'
 import { answered, removeAll, stopContainer, waitForExit } from './container/end.ts'
 import { type Engine, TIMEOUTS, type Timeouts } from './container/engine.ts'
 import { parseEngineAddress } from './container/engine-address.ts'
@@ -71,6 +72,7 @@ class ContainerDriver implements AllCapable, PauseSeeing {
   readonly #listenProbe: ListenProbe
   readonly #exec = new ContainerExec()
   readonly #usage = new ContainerUsage()
+  readonly #exits = new MonitoredExits()
 
   constructor(options: ContainerDriverOptions) {
     const timeouts = { ...TIMEOUTS, ...options.timeouts }
@@ -136,7 +138,7 @@ class ContainerDriver implements AllCapable, PauseSeeing {
     const { engine: id, containerId } = readHandle(handle)
     const engine = await this.#pool.withId(id, signal)
     const hang = this.#pool.hangOf(engine)
-    return waitForExit(engine, containerId, hang === null ? signal : AbortSignal.any([signal, hang]))
+    return waitForExit(engine, containerId, hang === null ? signal : AbortSignal.any([signal, hang]), this.#exits)
   }
 
   async stop(handle: RunnerHandle, graceMs: number, signal: AbortSignal) {
@@ -201,6 +203,7 @@ class ContainerDriver implements AllCapable, PauseSeeing {
 
   async close() {
     this.#images.close()
+    this.#exits.close()
     for (const agent of this.#agents) agent.destroy()
   }
 
