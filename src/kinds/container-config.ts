@@ -12,7 +12,7 @@ import { isNameTemplate, volumes } from './volumes.ts'
 import { workingDir } from './working-dir.ts'
 
 /** The pids limit of a container that says nothing: enough for a development box, too little for a fork bomb. */
-const DEFAULT_PIDS = 512
+export const DEFAULT_PIDS = 512
 /** What the seed writes for "named by Hive". */
 const NAMED_BY_HIVE = 'auto-generated'
 

@@ -1,6 +1,7 @@
-import type { ContainerConfig } from '../kinds/kind.ts'
+import type { ContainerConfig, RunnerConfig } from '../kinds/kind.ts'
 import { Circuit } from './container/circuit.ts'
 import { dialer } from './container/dial.ts'
+import { MonitoredExits } from './container/early-exits.ts'
 import { answered, removeAll, stopContainer, waitForExit } from './container/end.ts'
 import { type Engine, TIMEOUTS, type Timeouts } from './container/engine.ts'
 import { parseEngineAddress } from './container/engine-address.ts'
@@ -12,6 +13,7 @@ import { hostAccess } from './container/host-access.ts'
 import { ownHardLimits } from './container/host-limits.ts'
 import { HostProcesses } from './container/host-processes.ts'
 import { ImageStore } from './container/image-store.ts'
+import { limitFault } from './container/kept-limits.ts'
 import { LABEL } from './container/labels.ts'
 import { launch } from './container/launch.ts'
 import { ListenProbe } from './container/listen-probe.ts'
@@ -72,6 +74,7 @@ class ContainerDriver implements AllCapable, PauseSeeing {
   readonly #hosts = new HostProcesses()
   readonly #exec = new ContainerExec(this.#hosts)
   readonly #usage = new ContainerUsage(this.#hosts)
+  readonly #exits = new MonitoredExits()
 
   constructor(options: ContainerDriverOptions) {
     const timeouts = { ...TIMEOUTS, ...options.timeouts }
@@ -89,8 +92,12 @@ class ContainerDriver implements AllCapable, PauseSeeing {
     return this.#pool.probe(signal)
   }
 
-  describe() {
-    return { ...this.#pool.availability, isolated: true, containment: 'container' }
+  describe(config: RunnerConfig) {
+    const { available, reason } = this.#pool.availability
+    const engine = this.#pool.chosen
+    const fault = engine && config.runner !== 'script' ? limitFault(config.resources, engine.facts.limits) : null
+    const state = available && fault !== null ? { available: false, reason: fault } : { available, reason }
+    return { ...state, isolated: true, containment: 'container' }
   }
 
   async prepare(spec: LaunchSpec, onProgress: Parameters<RunnerDriver['prepare']>[1], signal: AbortSignal) {
@@ -108,7 +115,6 @@ class ContainerDriver implements AllCapable, PauseSeeing {
   async start(spec: LaunchSpec, signal: AbortSignal) {
     const engine = await this.#engineFor(spec, signal)
     const config = containerConfig(spec)
-    this.#warnOfLimits(engine, spec, config)
     const room = { engine, runner: this.type, instanceId: this.#instanceId, hardLimits: ownHardLimits() }
     return launch(room, spec, config, signal)
   }
@@ -134,7 +140,7 @@ class ContainerDriver implements AllCapable, PauseSeeing {
     const { engine: id, containerId } = readHandle(handle)
     const engine = await this.#pool.withId(id, signal)
     const hang = this.#pool.hangOf(engine)
-    return waitForExit(engine, containerId, hang === null ? signal : AbortSignal.any([signal, hang]))
+    return waitForExit(engine, containerId, hang === null ? signal : AbortSignal.any([signal, hang]), this.#exits)
   }
 
   async stop(handle: RunnerHandle, graceMs: number, signal: AbortSignal) {
@@ -199,18 +205,13 @@ class ContainerDriver implements AllCapable, PauseSeeing {
 
   async close() {
     this.#images.close()
+    this.#exits.close()
     for (const agent of this.#agents) agent.destroy()
   }
 
   #engineFor({ handle }: Pick<LaunchSpec, 'handle'>, signal: AbortSignal): Promise<Engine> {
     signal.throwIfAborted()
     return handle === null ? this.#pool.forNew(signal) : this.#pool.withId(readHandle(handle).engine, signal)
-  }
-
-  #warnOfLimits(engine: Engine, { name }: LaunchSpec, { resources }: ContainerConfig): void {
-    const isAsked = resources.memoryBytes !== null || resources.cpus !== null
-    if (engine.facts.limits || !isAsked) return
-    this.#warn(`${name}: this engine cannot limit memory and cpu (rootless on cgroups v1), so its limits do not hold`)
   }
 }
 

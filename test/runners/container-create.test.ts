@@ -13,13 +13,15 @@ import { LaunchRefused } from '../../src/runners/driver.ts'
 import { bindingOf, containerConfig, containerSpec } from '../support/container-bench.ts'
 import { fakeContainer } from '../support/fake-engine.ts'
 
+const ALL = { memory: true, cpus: true, pids: true }
+const NONE = { memory: false, cpus: false, pids: false }
 const DOCKER: CreateContext = {
   instanceId: '0123456789abcdef',
-  engine: { flavour: 'docker', rootless: false, limits: true },
+  engine: { flavour: 'docker', rootless: false, limits: ALL },
   hardLimits: { nofile: 20_000, nproc: 32_768 },
   seccomp: null,
 }
-const PODMAN: CreateContext = { ...DOCKER, engine: { flavour: 'podman', rootless: false, limits: true } }
+const PODMAN: CreateContext = { ...DOCKER, engine: { flavour: 'podman', rootless: false, limits: ALL } }
 
 function hostConfig(config: Parameters<typeof containerConfig>[0], context = DOCKER, ports = [bindingOf(20_001)]) {
   const full = containerConfig(config)
@@ -138,7 +140,7 @@ describe('the body of create', () => {
   })
 
   it('sends no cgroup limits to an engine that has none to give', () => {
-    const context = { ...PODMAN, engine: { flavour: 'podman', rootless: true, limits: false } } as const
+    const context = { ...PODMAN, engine: { flavour: 'podman', rootless: true, limits: NONE } } as const
     const resources = { memoryBytes: 1 << 20, cpus: 1, pids: 64, nofile: null, nproc: null }
     const host = hostConfig({ image: 'x', resources }, context)
     for (const key of ['Memory', 'MemorySwap', 'NanoCpus', 'PidsLimit']) assert.equal(key in host, false, key)

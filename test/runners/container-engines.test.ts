@@ -147,15 +147,38 @@ for (const name of ['docker', 'podman', 'podman-rootless'] as const) {
       assert.equal((await driver.inspect(handle, signal)).state, 'exited')
     })
 
-    it('F26: that eats more memory than it may is killed, and Docker says why', async (t) => {
+    it('F26: that eats more memory than it may is killed, and the exit says why', async (t) => {
       if (name === 'podman-rootless') return t.skip('rootless Podman has no memory limits on cgroups v1')
       const { driver, signal, spec } = open(t)
       const resources = { memoryBytes: 16 << 20, cpus: 1, pids: 64, nofile: 512, nproc: null }
       const { handle } = await driver.start(spec({ image: TEST_IMAGES.hog, resources }), signal)
       const exit = await within(driver.wait(handle, signal), 20_000, 'wait')
       assert.deepEqual([exit?.code, exit?.signal], [137, 'SIGKILL'])
-      // Podman 4.3 looks for the mark of its monitor in the wrong directory.
-      if (name === 'docker') assert.equal(exit?.oom, true)
+      assert.equal(exit?.oom, true)
+    })
+
+    it('that asks for limits is available where they hold, else it is not, and refused with the reason', async (t) => {
+      const { driver, signal, spec } = open(t)
+      await driver.probe(signal)
+      const one = (resources: object) =>
+        spec({ image: TEST_IMAGES.sleep, resources: { ...containerConfig({ image: 'x' }).resources, ...resources } })
+      assert.equal(driver.describe(one({ pids: 512, nofile: 256 }).config).available, true)
+      for (const [field, resources] of [
+        ['memory', { memoryBytes: 32 << 20 }],
+        ['cpus', { cpus: 0.5 }],
+        ['pids', { pids: 20 }],
+      ] as const) {
+        const limited = one(resources)
+        const { available, reason } = driver.describe(limited.config)
+        assert.equal(available, name !== 'podman-rootless', field)
+        if (available) continue
+        assert.match(reason ?? '', new RegExp(`no cgroup controller to make resources\\.${field} hold`))
+        await assert.rejects(driver.start(limited, signal), (error: Error) => {
+          assert.ok(error instanceof LaunchRefused)
+          return error.message === reason
+        })
+      }
+      assert.deepEqual(await driver.list(signal), [])
     })
 
     for (const [command, reason] of [
@@ -237,7 +260,9 @@ async function printed(bench: ContainerBench, config: Partial<ContainerConfig>, 
 /** Creates the container of a service as a start does that got no further. */
 async function createdOnly({ host, type, name }: TestEngine, spec: LaunchSpec, instanceId: string): Promise<void> {
   const config = spec.config as ContainerConfig
-  const facts = { flavour: type, rootless: name === 'podman-rootless', limits: name !== 'podman-rootless' } as const
+  const has = name !== 'podman-rootless'
+  const limits = { memory: has, cpus: has, pids: has }
+  const facts = { flavour: type, rootless: name === 'podman-rootless', limits } as const
   const body = createOptions(spec, config, { instanceId, engine: facts, hardLimits: ownHardLimits(), seccomp: null })
   const path = `/containers/create?name=${containerName(spec, config, instanceId)}`
   const made = await engineRequest(host, 'POST', path, body)

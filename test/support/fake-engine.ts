@@ -51,6 +51,7 @@ export const DOCKER_INFO = {
   DockerRootDir: '/fake',
   ServerVersion: '20.10.0',
   MemoryLimit: true,
+  CpuCfsQuota: true,
   PidsLimit: true,
   SecurityOptions: [],
 }

@@ -22,6 +22,8 @@ export interface ContainerInfo {
   readonly bindings: readonly PublishedPort[]
   /** Volumes that have a name of their own; anonymous ones go with the container. */
   readonly volumes: readonly string[]
+  /** Where the engine keeps its log, on the engine's machine; null = elsewhere. */
+  readonly logPath: string | null
   /** Addresses in the container's networks. */
   readonly addresses: readonly string[]
 }
@@ -55,6 +57,7 @@ function identity(root: Json) {
     name: text(root['Name']).replace(/^\//, ''),
     image: text(root['Image']),
     labels: object(config['Labels']) as Labels,
+    logPath: text(root['LogPath']) || null,
     searchPath: path?.slice('PATH='.length) ?? null,
   }
 }

@@ -1,3 +1,4 @@
+import { DEFAULT_PIDS } from '../../kinds/container-config.ts'
 import type { ContainerConfig, Resources, VolumeSpec } from '../../kinds/kind.ts'
 import type { LaunchSpec, PortBinding } from '../driver.ts'
 import type { EngineFacts } from './engine-facts.ts'
@@ -20,7 +21,6 @@ export interface CreateContext {
   readonly seccomp: string | null
 }
 
-const DEFAULT_PIDS = 512
 /** What a root Podman gives a container that says nothing: more than a host without CAP_SYS_RESOURCE can set. */
 const PODMAN_LIMIT = 1_048_576
 
@@ -101,17 +101,17 @@ function mount({ kind, source, target, readOnly }: VolumeSpec) {
 function limits(resources: Resources, context: CreateContext) {
   const ulimits = ulimitsOf(resources, context)
   return {
-    ...(context.engine.limits ? cgroupLimits(resources) : {}),
+    ...cgroupLimits(resources, context.engine.limits),
     ...(ulimits.length === 0 ? {} : { Ulimits: ulimits }),
   }
 }
 
-function cgroupLimits({ memoryBytes, cpus, pids }: Resources) {
+function cgroupLimits({ memoryBytes, cpus, pids }: Resources, kept: EngineFacts['limits']) {
   return {
-    PidsLimit: pids ?? DEFAULT_PIDS,
+    ...(kept.pids ? { PidsLimit: pids ?? DEFAULT_PIDS } : {}),
     // Without a swap limit of its own a container may use as much swap again.
-    ...(memoryBytes === null ? {} : { Memory: memoryBytes, MemorySwap: memoryBytes }),
-    ...(cpus === null ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
+    ...(memoryBytes === null || !kept.memory ? {} : { Memory: memoryBytes, MemorySwap: memoryBytes }),
+    ...(cpus === null || !kept.cpus ? {} : { NanoCpus: Math.round(cpus * 1e9) }),
   }
 }
 

@@ -9,8 +9,33 @@ const POLL_MS = 100
 const REMOVAL_MS = 30_000
 const KILL_MS = 5_000
 
+/** Tells ends before the engine does, where it can. */
+export interface EarlyExits {
+  /** Resolves when the container has ended; null = it cannot be told early, or only the engine knows. */
+  exitOf(engine: Engine, id: string, signal: AbortSignal): Promise<ExitStatus | null>
+}
+
 /** Waits for the end. The wait of an ended container answers at once, so none is missed. null = it is gone. */
-export async function waitForExit(engine: Engine, id: string, signal: AbortSignal): Promise<ExitStatus | null> {
+export async function waitForExit(
+  engine: Engine,
+  id: string,
+  signal: AbortSignal,
+  early: EarlyExits | null = null,
+): Promise<ExitStatus | null> {
+  if (early === null) return toldExit(engine, id, signal)
+  const over = new AbortController()
+  const either = AbortSignal.any([signal, over.signal])
+  const told = toldExit(engine, id, either)
+  try {
+    const seen = early.exitOf(engine, id, either).then((exit) => exit ?? told)
+    return await Promise.race([told, seen])
+  } finally {
+    over.abort()
+    await told.catch(() => undefined)
+  }
+}
+
+async function toldExit(engine: Engine, id: string, signal: AbortSignal): Promise<ExitStatus | null> {
   const code = await answered(() => engine.wait(id, signal))
   if (code === null) return null
   // The wait does not tell of the out-of-memory killer.

@@ -1,6 +1,7 @@
 import os from 'node:os'
 import { RunnerUnreachable } from '../driver.ts'
 import type { EngineAddress } from './engine-address.ts'
+import type { KeptLimits } from './kept-limits.ts'
 import { ask, type EngineLine, refusalOf } from './request.ts'
 
 /** What Hive must know of an engine before it works with it. */
@@ -10,8 +11,7 @@ export interface EngineFacts {
   readonly flavour: 'docker' | 'podman'
   readonly rootless: boolean
   readonly version: string
-  /** False where the engine cannot limit memory, cpu or processes (rootless on cgroups v1). */
-  readonly limits: boolean
+  readonly limits: KeptLimits
   /** True if the process ids it tells are those of this machine. */
   readonly isLocal: boolean
 }
@@ -50,7 +50,11 @@ function dockerFacts(info: Json, address: EngineAddress): EngineFacts {
     flavour: 'docker',
     rootless: security.includes('name=rootless'),
     version: String(info['ServerVersion']),
-    limits: info['MemoryLimit'] === true && info['PidsLimit'] === true,
+    limits: {
+      memory: info['MemoryLimit'] === true,
+      cpus: info['CpuCfsQuota'] === true,
+      pids: info['PidsLimit'] === true,
+    },
     isLocal: isLocal(address, info['Name'], info['KernelVersion']),
   }
 }
@@ -70,9 +74,17 @@ function podmanFacts({ host = {}, store = {}, version = {} }: PodmanInfo, addres
     flavour: 'podman',
     rootless,
     version: String(version['Version']),
-    limits: !(rootless && host['cgroupVersion'] === 'v1'),
+    limits: podmanLimits(host, rootless),
     isLocal: isLocal(address, host['hostname'], host['kernel']),
   }
+}
+
+function podmanLimits(host: Json, rootless: boolean): KeptLimits {
+  const controllers = host['cgroupControllers']
+  // Before 3.0 it does not say which it has.
+  const isUnknown = !Array.isArray(controllers) && !(rootless && host['cgroupVersion'] === 'v1')
+  const has = (name: string): boolean => isUnknown || (Array.isArray(controllers) && controllers.includes(name))
+  return { memory: has('memory'), cpus: has('cpu'), pids: has('pids') }
 }
 
 /** An engine in a virtual machine answers on a local socket as well, but under another kernel or host name. */

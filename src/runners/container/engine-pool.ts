@@ -65,6 +65,11 @@ export class EnginePool {
     return { available: isUp, reason: isUp ? null : this.#reason(asked) }
   }
 
+  /** The engine that new containers go to; null = none has answered yet. */
+  get chosen(): Engine | null {
+    return this.#chosen?.engine ?? null
+  }
+
   /** Asks the chosen engine, or all while there is none. Tries even if the circuit is open. */
   async probe(signal: AbortSignal): Promise<Availability> {
     const limit = timeLimit(signal, PROBE_MS)

@@ -14,7 +14,8 @@ const NO_ACCOUNT = 'this engine cannot account for it (rootless on cgroups v1)'
  *
  * @returns null if it does not look like the answer for a running container.
  */
-export function readEngineStats(body: unknown, { limits: accounts, flavour, version }: EngineFacts): Usage | null {
+export function readEngineStats(body: unknown, { limits, flavour, version }: EngineFacts): Usage | null {
+  const accounts = limits.memory
   const root = object(body)
   // Docker answers zeros for a container that does not run, and says so by a time of year 1; Podman answers nothing.
   if (typeof root['read'] !== 'string' || root['read'].startsWith('0001-')) return null

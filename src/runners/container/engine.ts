@@ -4,6 +4,7 @@ import { type ExecState, type FileMode, type ImageInfo, readExec, readImage, rea
 import { type ContainerInfo, readContainer } from './container-info.ts'
 import type { CreateBody } from './create-options.ts'
 import type { EngineFacts } from './engine-facts.ts'
+import { MissedOom } from './missed-oom.ts'
 import { ask, dropAll, type EngineAnswer, type EngineLine, type EngineRequest, open, refusalOf } from './request.ts'
 import { splitReference } from './split-reference.ts'
 import { inTime } from './time-limit.ts'
@@ -46,6 +47,7 @@ export class Engine {
   readonly facts: EngineFacts
   readonly #line: EngineLine
   readonly #timeouts: Timeouts
+  readonly #oom = new MissedOom()
 
   constructor(line: EngineLine, facts: EngineFacts, timeouts: Timeouts) {
     this.#line = line
@@ -106,7 +108,7 @@ export class Engine {
     if (answer.status === 404) return null
     const container = readContainer(answer.body)
     if (container === null) throw this.#nonsense('inspect')
-    return container
+    return this.#oom.correct(container, this.facts)
   }
 
   /** Resolves when it does not run (any more), with its exit code; null if there is no such container. No deadline. */

@@ -9,6 +9,7 @@ import { removeContainer } from './end.ts'
 import type { Engine } from './engine.ts'
 import { makeHandle, readHandle } from './handle.ts'
 import type { HardLimits } from './host-limits.ts'
+import { limitFault } from './kept-limits.ts'
 import { isOwn, LABEL } from './labels.ts'
 import { endpointOf, handleOf, portsOf } from './observe.ts'
 import { refusedCreate, refusedStart } from './refusals.ts'
@@ -59,6 +60,8 @@ async function earlierContainer({ spec, engine, instanceId, signal }: Attempt): 
 
 async function createAndStart(attempt: Attempt): Promise<Launched> {
   const { spec, config, engine, signal } = attempt
+  const fault = limitFault(config.resources, engine.facts.limits)
+  if (fault !== null) throw new LaunchRefused(fault)
   const name = containerName(spec, config, attempt.instanceId)
   const body = createOptions(spec, config, {
     instanceId: attempt.instanceId,
