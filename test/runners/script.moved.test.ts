@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import type { RunnerHandle } from '../../src/runners/driver.ts'
+import { type RunnerHandle, tellsStats } from '../../src/runners/driver.ts'
 import { until } from '../support/deadline.ts'
 import { freePort } from '../support/free-port.ts'
 import { scriptSpec } from '../support/launch-spec.ts'
@@ -28,6 +28,8 @@ for (const [place, where] of Object.entries(PLACES)) {
     assert.ok(binding)
     await until(() => bench.driver.listens(handle, binding, bench.signal), 10_000, 'the listener')
     assert.deepEqual((await readFile(join(leafOf(handle), 'cgroup.procs'), 'utf8')).trim(), '')
+    assert.ok(tellsStats(bench.driver))
+    assert.equal((await bench.driver.stats(handle, bench.signal))?.processes, 1)
     // So does a Hive that comes later.
     const later = bench.newDriver()
     assert.equal((await later.inspect(handle, bench.signal)).state, 'running')

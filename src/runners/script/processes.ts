@@ -4,9 +4,13 @@ import { isLauncher, isShim } from './launcher.ts'
 
 /** Every process that Hive can see. */
 export function allProcesses(): ProcessStat[] {
+  return allPids().flatMap((pid) => readStat(pid) ?? [])
+}
+
+export function allPids(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => readStat(Number(name)) ?? [])
+    .map(Number)
 }
 
 /** True if a launcher or shim of this attempt runs, whether or not it has said so. Looks at every process. */

@@ -1,8 +1,10 @@
 import { readlinkSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
-import { type ProcessStat, readProc } from './identity.ts'
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
+import { type ProcessStat, readProc, readStat } from './identity.ts'
 import { isLauncher, MARK_NAME } from './launcher.ts'
-import { allProcesses } from './processes.ts'
+import { allPids, allProcesses } from './processes.ts'
+
+const READ_AT_ONCE = 32
 
 /** What a process carries of the attempt that it belongs to, wherever it went. */
 export interface Traces {
@@ -33,8 +35,13 @@ export function belongsTo({ mark, outputs }: Traces, wanted: string): boolean {
 
 /** All processes at one moment. What they carry is read when it is first asked for. */
 export class Census {
-  readonly living: readonly ProcessStat[] = allProcesses().filter(({ state }) => state !== 'Z' && state !== 'X')
-  readonly #traces = new Map<number, Traces>()
+  readonly living: readonly ProcessStat[]
+  readonly #traces: Map<number, Traces>
+
+  constructor(living = allProcesses().filter(isLiving), traces = new Map<number, Traces>()) {
+    this.living = living
+    this.#traces = traces
+  }
 
   /** The launcher and its helpers write to the output, too: they are a session of their own, with it at its head. */
   isOf({ pid, session }: ProcessStat, mark: string): boolean {
@@ -50,6 +57,26 @@ export class Census {
     this.#traces.set(pid, traces)
     return traces
   }
+}
+
+/** The same in slices, so that it holds nothing else up for long. */
+async function takeSlowly(): Promise<Census> {
+  const living: ProcessStat[] = []
+  const traces = new Map<number, Traces>()
+  let read = 0
+  for (const pid of allPids()) {
+    const stat = readStat(pid)
+    if (stat && isLiving(stat)) {
+      living.push(stat)
+      traces.set(pid, tracesOf(pid))
+    }
+    if (++read % READ_AT_ONCE === 0) await immediate()
+  }
+  return new Census(living, traces)
+}
+
+function isLiving({ state }: ProcessStat): boolean {
+  return state !== 'Z' && state !== 'X'
 }
 
 let next: Promise<Census> | null = null
@@ -68,7 +95,7 @@ async function begin(): Promise<Census> {
   await delay(Math.max(0, restUntil - performance.now()))
   next = null
   const since = performance.now()
-  const census = new Census()
+  const census = await takeSlowly()
   restUntil = 2 * performance.now() - since
   return census
 }
