@@ -29,7 +29,11 @@ export default plugin(
       if (isCocoonTarget(readTarget(request.raw))) return done()
       if (isDataPlane(request.raw)) return done(new HiveError('HIVE_NOT_FOUND', 'This port serves cocoons only.'))
       if (hasBody(request.raw))
-        limitBody(request.raw, bodyMs, () => reply.header('connection', 'close').send(tooSlow()))
+        limitBody(request.raw, bodyMs, () => {
+          // An answer that did not need the body is out: nothing more can be said.
+          if (reply.sent) request.raw.socket.destroy()
+          else reply.header('connection', 'close').send(tooSlow())
+        })
       return done()
     })
   },

@@ -29,9 +29,12 @@ export function answerFrameworkError(error: FastifyError, request: FastifyReques
   sendProblem(request, reply, toHiveError(error))
 }
 
+/** Statuses above 500 that say what the client did: anybody could fill the log with them. */
+const CLIENT_FAULTS: readonly number[] = [501, 505, 508]
+
 function sendProblem(request: FastifyRequest, reply: FastifyReply, error: HiveError): FastifyReply {
   // Not the request's own logger: those of cocoon routes do not know their id.
-  if (error.status >= 500)
+  if (error.status >= 500 && !CLIENT_FAULTS.includes(error.status))
     request.server.log.warn({ reqId: request.id, err: error, code: error.code }, 'answered with an error')
   if (error.retryAfterS !== undefined) reply.header('retry-after', String(error.retryAfterS))
   if (error.status === 401) reply.header('www-authenticate', 'Bearer realm="hive"')

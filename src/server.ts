@@ -94,7 +94,7 @@ function onTableTrouble({ trouble, isLost }: TableTrouble, log: Logger): void {
 /** @throws ListenError  the app is closed then. */
 async function listen(app: FastifyInstance, config: HiveConfig): Promise<void> {
   try {
-    await app.listen({ host: config.host, port: config.port })
+    await app.listen({ host: addressOf(config), port: config.port })
     await listenForCocoons(app, config)
   } catch (cause) {
     await app.close()
@@ -106,6 +106,14 @@ async function listen(app: FastifyInstance, config: HiveConfig): Promise<void> {
     base: config.publicUrl ?? `http://${host}:${cocoonPort}`,
     ofCocoon: (name) => (config.cocoonDomain === null ? null : `http://${name}.${config.cocoonDomain}:${cocoonPort}`),
   })
+}
+
+/**
+ * For `localhost` Fastify would open a second server for its other address, which none of the guards, the upgrade
+ * listener's limits and the shutdown know of; and the data plane would listen on one of them only.
+ */
+function addressOf({ host }: HiveConfig): string {
+  return host.toLowerCase() === 'localhost' ? '127.0.0.1' : host
 }
 
 function portOf(server: Server): number {
@@ -125,7 +133,7 @@ class ListenError extends Error {
 async function listenForCocoons(app: FastifyInstance, config: HiveConfig): Promise<void> {
   const server = app.dataPlane
   if (server === null || config.proxyPort === null) return
-  server.listen({ host: config.host, port: config.proxyPort })
+  server.listen({ host: addressOf(config), port: config.proxyPort })
   await once(server, 'listening')
 }
 

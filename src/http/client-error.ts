@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { HiveError } from '../errors.ts'
 import { problemDocument } from '../problem.ts'
+import { answerUnderWay } from './under-way.ts'
 
 /** How long the answer to an unreadable request may take to go out. */
 const FLUSH_MS = 1_000
@@ -14,9 +15,8 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
     socket.destroy()
     return
   }
-  // An answer that has begun must not be mixed with another one (Node's own handler looks at the same field).
-  const begun = (socket as Duplex & { readonly _httpMessage?: { readonly headersSent: boolean } | null })._httpMessage
-  if (begun?.headersSent === true) {
+  // An answer that has begun must not be mixed with another one.
+  if (answerUnderWay(socket)?.headersSent === true) {
     socket.destroy()
     return
   }

@@ -1,8 +1,9 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { HiveError } from '../errors.ts'
 import { problemBytes } from './client-error.ts'
 import type { Descriptors } from './descriptors.ts'
+import { type Answer, answerUnderWay } from './under-way.ts'
 
 /** Refused connections that are kept for their client to read why, each this long at most. */
 const MOST_FAREWELLS = 16
@@ -13,10 +14,6 @@ const HEAD_MS = 1_000
 const EVENTS_MS = 1_000
 const UPLOAD_MS = 2_000
 
-/** Node keeps the answer under way on its socket, and takes it off when it is over; `_header` is its head, if sent. */
-type Answer = ServerResponse<IncomingMessage> & { readonly _header?: string | null }
-type ServedSocket = Socket & { readonly _httpMessage?: Answer | null }
-
 interface Progress {
   bytes: number
   since: number
@@ -24,7 +21,7 @@ interface Progress {
 
 /** All connections of Hive's listeners: lets them in while there is room, and ends the useless ones when Hive ends. */
 export class Connections {
-  readonly #sockets = new Map<ServedSocket, Progress>()
+  readonly #sockets = new Map<Socket, Progress>()
   readonly #upgraded = new WeakSet<Socket>()
   readonly #servers: Server[] = []
   readonly #descriptors: Descriptors
@@ -67,7 +64,7 @@ export class Connections {
     for (const server of this.#servers) server.closeIdleConnections()
     for (const [socket, progress] of this.#sockets) {
       if (this.#upgraded.has(socket)) continue
-      if (hasStalled(socket, progress, now) || (endsStreams && streamsEvents(socket))) socket.destroy()
+      if (hasStalled(socket, progress, now) || (endsStreams && streamsEvents(answerUnderWay(socket)))) socket.destroy()
     }
   }
 
@@ -101,8 +98,8 @@ export function overloaded(): HiveError {
   })
 }
 
-function hasStalled(socket: ServedSocket, progress: Progress, now: number): boolean {
-  const answer = socket._httpMessage ?? null
+function hasStalled(socket: Socket, progress: Progress, now: number): boolean {
+  const answer = answerUnderWay(socket)
   const waitsForClient = answer === null || !answer.req.complete
   if (!waitsForClient || socket.bytesRead !== progress.bytes || progress.since === 0) {
     progress.bytes = socket.bytesRead
@@ -114,7 +111,7 @@ function hasStalled(socket: ServedSocket, progress: Progress, now: number): bool
 }
 
 /** Its reader comes back by itself (HTML Living Standard, "Server-sent events"). */
-function streamsEvents({ _httpMessage: answer }: ServedSocket): boolean {
+function streamsEvents(answer: Answer | null): boolean {
   return /^content-type: *text\/event-stream/im.test(answer?._header ?? '')
 }
 

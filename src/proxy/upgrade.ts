@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { HiveError } from '../errors.ts'
+import { answerUnderWay } from '../http/under-way.ts'
 import { answerProblem, answerRedirect } from './answer.ts'
 import type { Seat } from './crowd.ts'
 import { refuseHandshake } from './handshake.ts'
@@ -24,6 +25,11 @@ export function attachUpgrade(server: Server, proxy: CocoonProxy, refuse: Refuse
   const onUpgrade = (req: IncomingMessage, client: Socket, head: Buffer): void => {
     // First of all: without it a reset would be an uncaught error and end the process.
     client.on('error', () => client.destroy())
+    // Sent right behind a request whose answer is still under way: a second one cannot have its place on the wire.
+    if (answerUnderWay(client) !== null) {
+      client.destroy()
+      return
+    }
     // What came with the handshake is the first thing the cocoon must read (RFC 6455 allows early data).
     if (head.length > 0) client.unshift(head)
     upgrade(req, client, { proxy, refuse })

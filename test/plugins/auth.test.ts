@@ -131,6 +131,17 @@ suite('the control token', () => {
     assertProblem(await services(), 401, 'HIVE_UNAUTHORIZED')
   })
 
+  test('what a stranger sends fills no log', async (t) => {
+    const hive = await openControl(t)
+    const before = hive.log()
+    const fields = [HOST, 'Transfer-Encoding: gzip, chunked']
+    assert.equal((await hive.raw('GET /services HTTP/1.1', fields)).status, 501)
+    assert.equal((await hive.raw('GET /services HTTP/1.2', fields)).status, 505)
+    assert.equal((await hive.raw('GET /services HTTP/1.1', [HOST])).status, 401)
+    assert.equal((await hive.raw('GET /cocoons/x/ HTTP/1.1', [HOST])).status, 404)
+    assert.equal(hive.log(), before)
+  })
+
   test('HIVE_AUTH=off opens every route and takes any token', async (t) => {
     const hive = await openControl(t, { env: { HIVE_AUTH: 'off' } })
     assert.equal((await hive.raw('GET /services HTTP/1.1', [HOST])).status, 200)

@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import hostGuard from '../../plugins/host-guard.ts'
 import problemDetails from '../../plugins/problem-details.ts'
 import { serverOptions } from '../../src/http/server-options.ts'
+import { within } from '../support/deadline.ts'
 import { TEST_CONFIG } from '../support/proxy-app.ts'
 import { exchangeRaw, get, parseAnswer, rawConnect, readAll } from '../support/raw-http.ts'
 
@@ -96,4 +97,14 @@ test('A12 a body without an end is 408', async (t) => {
   assert.equal(answer.status, 408)
   assert.equal(JSON.parse(answer.body).code, 'HIVE_REQUEST_TIMEOUT')
   assert.equal(calls(), 0)
+})
+
+test('A12 a body without an end behind an early answer ends the connection at its limit', async (t) => {
+  const { port } = await startControl(t, 50)
+  const socket = await rawConnect(t, port)
+  const all = readAll(socket)
+  socket.write('POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{')
+  const { status, head } = parseAnswer(await within(all, 10_000, 'the end'))
+  assert.equal(status, 404)
+  assert.match(head, /keep-alive/i)
 })

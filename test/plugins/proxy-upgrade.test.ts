@@ -359,6 +359,23 @@ test('W13 a tunnel and a dial under way end with their attempt', async (t) => {
   await until(() => backend.open.size === 0, 5_000, 'the close at the cocoon')
 })
 
+for (const [title, target] of [
+  ['of a cocoon', '/cocoons/demo/'],
+  ['that is refused', '/control'],
+] as const) {
+  test(`P12 W2 an upgrade ${title} right behind a request under way closes the connection, and nothing else`, async (t) => {
+    const { routes, port } = await startProxyApp(t)
+    const backend = await startWsBackend(t)
+    routes.open('demo', backend.port)
+    const hangs = await rawBackend(t, () => undefined)
+    routes.open('hangs', hangs.port)
+    const request = 'GET /cocoons/hangs/ HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    assert.equal(await exchangeRaw(t, port, request + handshake(target)), '')
+    assert.deepEqual(backend.urls, [])
+    assert.match(await exchangeRaw(t, port, handshake('/control')), /^HTTP\/1.1 404/)
+  })
+}
+
 test('W12 closing Hive closes its tunnels', async (t) => {
   const { app, routes, port } = await startProxyApp(t)
   const backend = await startWsBackend(t)
