@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type HiveProcess, startHive } from './hive-process.ts'
+import { sayUsage } from './usage.ts'
 
 /**
  * Kills a Hive with many records and starts it again, round after round: how long until it listens, until everything
@@ -16,6 +17,7 @@ import { type HiveProcess, startHive } from './hive-process.ts'
  * The peer of each round is a Hive without any record on the same machine.
  */
 
+sayUsage('npm run bench:boot -- [--records 1000] [--running 200] [--rounds 5] [--hive bin/hive.js]')
 const { values } = parseArgs({
   options: {
     records: { type: 'string', default: '1000' },

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { Agent, request } from 'undici'
 import { type HiveProcess, startHive } from './hive-process.ts'
 import { quantile } from './quantile.ts'
+import { sayUsage } from './usage.ts'
 
 /**
  * How long POST /spawn takes until its record is durable (202), beside a bare durable insert of the same size into the
@@ -17,6 +18,7 @@ import { quantile } from './quantile.ts'
  * Nothing else runs meanwhile: what a spawn goes on to do after its answer is waited for before the next one.
  */
 
+sayUsage('npm run bench:create -- [--rounds 200] [--parallel 8]')
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '200' }, parallel: { type: 'string', default: '8' } },
 })

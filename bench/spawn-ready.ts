@@ -17,7 +17,9 @@ import { parseArgs } from 'node:util'
 import { floorOf } from './engine-floor.ts'
 import { startHive } from './hive-process.ts'
 import { quantile } from './quantile.ts'
+import { sayUsage } from './usage.ts'
 
+sayUsage('npm run bench:spawn -- [--rounds 30]')
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '30' } } })
 const rounds = Number(values.rounds)
 const worker = new URL('../examples/worker/worker.mjs', import.meta.url).pathname

@@ -87,7 +87,7 @@ function onTableTrouble({ trouble, isLost }: TableTrouble, log: Logger): void {
     log.error(`${trouble}; until then nothing new is begun`)
     return
   }
-  log.fatal(`${trouble}: Hive ends, its cocoons live on; start it again with the table that is to count`)
+  log.fatal(`${trouble}: Hive ends, its cocoons live on`)
   exitNow(EXIT_STATE)
 }
 

@@ -4,6 +4,9 @@ import type { ServiceRow } from './state/record.ts'
 /** What kept a cocoon alive: its start, proxied data, work of its own, somebody who asked for it, or another that uses it. */
 export type ActivityCause = 'start' | 'request' | 'tunnel' | 'cpu' | 'touch' | 'used'
 
+/** A touch leases for a week at most (schemas-life.ts). */
+const LONGEST_LEASE_MS = 604_800_000
+
 export interface LastActivity {
   readonly cause: ActivityCause
   /** Milliseconds of the monotonic clock: a clock that is set must not end anybody. */
@@ -65,7 +68,9 @@ export class Activity {
     const { idleTimeoutMs } = row.config
     if (idleTimeoutMs === null || state !== 'running' || desired !== 'running') return null
     const leaseMs = row.leaseUntil === null ? 0 : Date.parse(row.leaseUntil) - now
+    // Longer than any: the clock was set back since then.
+    const lease = leaseMs > LONGEST_LEASE_MS ? 0 : leaseMs
     const at = this.isBusy(id) ? performance.now() : (this.last(id)?.at ?? performance.now())
-    return Math.max(leaseMs, at + idleTimeoutMs - performance.now())
+    return Math.max(lease, at + idleTimeoutMs - performance.now())
   }
 }

@@ -13,7 +13,14 @@ import type { Vault } from './table/vault.ts'
 import type { ServiceView } from './view.ts'
 
 export interface Clock {
+  /** The time of day, for what stands in records. It may be set, by any amount, at any moment. */
   now(): Date
+  /** Milliseconds that only pass, for what is waited for; absent = those of the process. */
+  ticks?(): number
+}
+
+export function ticksOf(clock: Clock): number {
+  return clock.ticks?.() ?? performance.now()
 }
 
 export interface PlaceholderValues {

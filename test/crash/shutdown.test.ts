@@ -136,7 +136,26 @@ async function crowd(t: TestContext): Promise<HiveProcess> {
   return hive
 }
 
+/** A fault that Hive gets at a signal: what no code of its own catches. */
+const FAULTS = {
+  'an uncaught error': "process.on('SIGUSR2', () => { throw new Error('planted') })",
+  'an unhandled rejection': "process.on('SIGUSR2', async () => { throw new Error('planted') })",
+}
+
 describe('Hive fails by itself', () => {
+  for (const [what, fault] of Object.entries(FAULTS))
+    it(`F65: ${what} ends it with 70 and a last line, its cocoons live on, and the next start finds them`, async (t) => {
+      const world = await worldOf(t)
+      const url = `data:text/javascript,${encodeURIComponent(fault)}`
+      const hive = await world.start({ env: { NODE_OPTIONS: `--import "${url}"` } })
+      assert.equal((await world.client(hive).create('script', 'lives'))?.status, 201)
+      const workers = workersOf(world.run)
+      assert.deepEqual(await hive.end('SIGUSR2'), { code: 70, signal: null })
+      await until(() => /"level":60.*planted.*uncaught: Hive ends/.test(hive.output()), 5_000, 'the last line')
+      assert.deepEqual(workersOf(world.run), workers)
+      await world.check(await world.start())
+    })
+
   it('F65: without memory it dies, its cocoons live on, and the next start finds them', async (t) => {
     const { world, hive } = await running(t)
     await hive.end('SIGTERM')

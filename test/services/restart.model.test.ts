@@ -84,6 +84,17 @@ function loop(model: Model, crashes: number): number[] {
 }
 
 describe('restart: a model on a fake clock', () => {
+  for (const days of [1, -1, 3650, -3650])
+    it(`F59: a clock set by ${days} days makes no storm, and no crash loop of what was long before`, () => {
+      const model = new Model()
+      loop(model, 3)
+      model.now += days * 86_400_000
+      const [firstWait = 0] = loop(model, 1).filter((wait) => wait > 0)
+      assert.ok(firstWait >= 1_000 && firstWait <= 75_000, `waits ${firstWait} ms`)
+      assert.ok(loop(model, 3).every((wait) => wait >= 1_000))
+      assert.deepEqual([model.record.state, model.row.restart.charged.length], ['running', 4])
+    })
+
   it('F57: a crash loop backs off from 1 s, doubling, by at most a quarter more, and ends after 5 in 10 min', () => {
     const model = new Model()
     const waits = loop(model, 6)

@@ -8,7 +8,7 @@ import { FakeRunner } from '../support/fake-driver.ts'
 import { freePort } from '../support/free-port.ts'
 import { NEVER } from '../support/launch-spec.ts'
 import { scriptKind } from '../support/service-row.ts'
-import { openSupervisor } from '../support/supervisor.ts'
+import { openSupervisor, TestClock } from '../support/supervisor.ts'
 
 const QUICK: RestartPolicy = { ...NEVER, policy: 'on-failure', backoffMinMs: 20, backoffMaxMs: 40 }
 const SLOW: RestartPolicy = { ...NEVER, policy: 'on-failure', backoffMinMs: 60_000, backoffMaxMs: 60_000 }
@@ -38,6 +38,22 @@ describe('restarts by the supervisor', () => {
     assert.ok(second.now(row).restart.charged.length >= 2)
     const { record } = await second.when(row, (now) => now.record.exit?.reason === 'crash_loop')
     assert.deepEqual([record.state, record.attempt], ['failed', 6])
+  })
+
+  it('F59: a clock set back ten days while Hive was away holds up no restart', async (t) => {
+    const runner = new FakeRunner()
+    const first = await openSupervisor(t, {
+      kinds: kindsWith({ ...QUICK, backoffMinMs: 900, backoffMaxMs: 900 }),
+      runner,
+    })
+    const row = await first.in(await first.spawn(), 'running')
+    await runner.exit(row.record.id, crash)
+    await first.when(row, ({ record }) => record.next_attempt_at !== null)
+    await first.close()
+    const clock = new TestClock()
+    clock.aheadMs = -10 * 86_400_000
+    const second = await openSupervisor(t, { runner, clock, directory: first.directory ?? '' })
+    await second.when(row, ({ record }) => record.attempt === 2 && record.ready)
   })
 
   it('F58: a stop and a DELETE during the back-off hold, at once', async (t) => {

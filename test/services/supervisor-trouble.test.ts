@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LaunchRefused, type LaunchSpec, RunnerUnreachable } from '../../src/runners/driver.ts'
 import { RUNNER_PATIENCE_MS } from '../../src/services/actions/trouble.ts'
+import { until } from '../support/deadline.ts'
 import { FakeRunner } from '../support/fake-driver.ts'
 import { freePort } from '../support/free-port.ts'
 import { containerKind, scriptKind } from '../support/service-row.ts'
@@ -64,9 +65,28 @@ describe('a runner that does not answer', { concurrency: 4 }, () => {
     bench.runner.hold('prepare')()
     const { record: waiting } = await bench.when(row, (seen) => seen.record.error !== null)
     assert.equal(waiting.state, 'preparing')
-    bench.clock.aheadMs = RUNNER_PATIENCE_MS + 1_000
+    bench.clock.pass(RUNNER_PATIENCE_MS + 1_000)
     const { record } = await bench.in(row, 'rejected')
     assert.deepEqual([record.error?.code, record.exit?.reason], ['HIVE_RUNNER_UNAVAILABLE', 'runner_unavailable'])
+  })
+
+  it('F59: a clock that is set ten years on or back is no time without it', async (t) => {
+    const bench = await openSupervisor(t)
+    bench.runner.hold('prepare')
+    const row = await bench.spawn()
+    await bench.in(row, 'preparing')
+    bench.runner.unreachable = true
+    bench.runner.hold('prepare')()
+    await bench.when(row, (seen) => seen.record.error !== null)
+    for (const years of [10, -10]) {
+      bench.clock.aheadMs = years * 365 * 86_400_000
+      const asked = bench.runner.calls.length
+      await until(() => bench.runner.calls.length > asked, 20_000, 'another try')
+      assert.equal(bench.now(row).record.state, 'preparing')
+    }
+    bench.runner.unreachable = false
+    const { timings } = (await bench.in(row, 'running')).record
+    for (const [what, ms] of Object.entries(timings)) assert.ok(ms === null || ms >= 0, `${what} ${ms}`)
   })
 
   it('the time in which Hive itself was away does not count as patience', async (t) => {

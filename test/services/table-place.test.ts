@@ -4,6 +4,7 @@ import { copyFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { isHiveError } from '../../src/errors.ts'
+import type { EventQuery } from '../../src/services/table/event-rows.ts'
 import { openServiceTable, type StateStore, type TableTrouble } from '../../src/services/table/table.ts'
 import { until, within } from '../support/deadline.ts'
 import { requestedRow } from '../support/service-row.ts'
@@ -19,6 +20,16 @@ async function opened(t: TestContext, directory: string) {
 async function namesIn(table: StateStore): Promise<string[]> {
   return (await table.load()).map(({ record }) => record.name).sort()
 }
+
+describe('the service table', () => {
+  it('F7: a read that fails fails alone', async (t) => {
+    const { table } = await opened(t, await tempDirectory(t))
+    const unreadable = { after: {}, limit: 1, service: null } as unknown as EventQuery
+    await assert.rejects(table.events(unreadable), (error) => isHiveError(error, 'HIVE_STORE_FAILED'))
+    await table.write(requestedRow({ name: 'a' }))
+    assert.deepEqual([await namesIn(table), table.healthy], [['a'], true])
+  })
+})
 
 describe('the files of the table under a running Hive', () => {
   it('F12: without its lock file no second Hive gets in either, and the first goes on', async (t) => {

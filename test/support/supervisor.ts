@@ -19,9 +19,20 @@ import { FakeRunner } from './fake-driver.ts'
 import { scriptKind, vault } from './service-row.ts'
 import { tempDirectory } from './temp-directory.ts'
 
-/** A clock that runs with the real one and can be put forward. */
+/** A clock that runs with the real one, can be set, and made to have run for longer. */
 export class TestClock {
+  /** Changes the time of day alone. */
   aheadMs = 0
+  #passedMs = 0
+
+  pass(ms: number): void {
+    this.aheadMs += ms
+    this.#passedMs += ms
+  }
+
+  ticks(): number {
+    return performance.now() + this.#passedMs
+  }
 
   now(): Date {
     return new Date(Date.now() + this.aheadMs)

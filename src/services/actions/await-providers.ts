@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { HiveError } from '../../errors.ts'
 import type { Bound, Exposure } from '../../exposure/exposure.ts'
 import { reachesHost } from '../../runners/driver.ts'
-import type { ActionContext } from '../context.ts'
+import { type ActionContext, ticksOf } from '../context.ts'
 import { canOpen } from '../table/secrets.ts'
 import { firstOf, untilAborted } from './first-of.ts'
 import { persist, RUNNER_PATIENCE_MS } from './trouble.ts'
@@ -66,7 +66,7 @@ export async function providersMoved(context: ActionContext, signal: AbortSignal
 }
 
 function bind(context: ActionContext, exposure: Exposure, signal: AbortSignal): Promise<Bound> {
-  const deadline = context.parts.clock.now().getTime() + RUNNER_PATIENCE_MS
+  const deadline = ticksOf(context.parts.clock) + RUNNER_PATIENCE_MS
   return persist(context, () => exposure.bind(context.row(), context.driver, signal), { signal, deadline })
 }
 

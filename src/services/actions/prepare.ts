@@ -1,6 +1,6 @@
 import { isHiveError } from '../../errors.ts'
 import { LaunchRefused, type Prepared, RunnerUnreachable } from '../../runners/driver.ts'
-import type { ActionContext } from '../context.ts'
+import { type ActionContext, ticksOf } from '../context.ts'
 import type { PortLease, ServiceError } from '../state/record.ts'
 import { awaitProviders } from './await-providers.ts'
 import { leaseFree } from './free-ports.ts'
@@ -38,9 +38,9 @@ export async function orReject(context: ActionContext, signal: AbortSignal, part
   }
 }
 
-/** Epoch milliseconds until which to wait for the runner; the time in which Hive itself was away does not count. */
+/** Ticks of the clock until which to wait for the runner; the time in which Hive itself was away does not count. */
 export function launchDeadline(context: ActionContext): number {
-  return context.parts.clock.now().getTime() + RUNNER_PATIENCE_MS
+  return ticksOf(context.parts.clock) + RUNNER_PATIENCE_MS
 }
 
 function prepareDriver(context: ActionContext, leases: readonly PortLease[], signal: AbortSignal): Promise<Prepared> {

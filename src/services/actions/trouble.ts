@@ -1,5 +1,5 @@
 import { type RunnerHandle, type RunnerStatus, RunnerUnreachable } from '../../runners/driver.ts'
-import type { ActionContext } from '../context.ts'
+import { type ActionContext, ticksOf } from '../context.ts'
 import { Backoff } from './backoff.ts'
 
 const CODE = 'HIVE_RUNNER_UNAVAILABLE'
@@ -12,7 +12,7 @@ export const ASK_AGAIN_MS = 10_000
  * Runs one driver call until the runner answers. While it does not, the record says so under `error` and the state
  * stays as it is: an engine that is down proves nothing about a cocoon.
  *
- * @param deadline  epoch milliseconds after which the last error is thrown; null = never.
+ * @param deadline  ticks of the clock after which the last error is thrown; null = never.
  */
 export async function persist<Result>(
   context: ActionContext,
@@ -29,7 +29,7 @@ export async function persist<Result>(
       options.signal.throwIfAborted()
       if (!(error instanceof RunnerUnreachable)) throw error
       await say(context, error)
-      if (options.deadline && context.parts.clock.now().getTime() >= options.deadline) throw error
+      if (options.deadline && ticksOf(context.parts.clock) >= options.deadline) throw error
       await backoff.wait(options.signal)
     }
   }

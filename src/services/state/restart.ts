@@ -21,13 +21,18 @@ export function planRestart(row: ServiceRow, now: string, charged: boolean): Ser
   const at = Date.parse(now)
   const proved = record.ready_at !== null && at - Date.parse(record.ready_at) >= HEALTHY_MS
   const before = proved ? NO_RESTARTS : row.restart
-  const recent = before.charged.filter((time) => at - Date.parse(time) < config.restart.windowMs)
+  const recent = before.charged.filter((time) => isWithin(at - Date.parse(time), config.restart.windowMs))
   if (charged && recent.length >= config.restart.maxAttempts) return crashLoop(row, recent.length)
   const waitMs = backoffMs(config.restart, before.waits, `${record.id} ${record.attempt}`)
   const restart = charged
     ? { ...before, charged: [...recent, now], waits: before.waits + 1 }
     : { ...before, charged: recent }
   return { ...row, record: { ...record, next_attempt_at: new Date(at + waitMs).toISOString() }, restart }
+}
+
+/** What lies in the future, by a clock that was set back, would count for as long as it was set back. */
+function isWithin(ageMs: number, windowMs: number): boolean {
+  return ageMs >= 0 && ageMs < windowMs
 }
 
 /**
@@ -54,6 +59,10 @@ export function backoffMs(policy: RestartPolicy, waits: number, seed: string): n
   const base = Math.min(policy.backoffMaxMs, policy.backoffMinMs * 2 ** Math.min(waits, 30))
   const share = createHash('sha256').update(seed).digest().readUInt16BE() / 65_536
   return Math.round(base * (1 + JITTER * share))
+}
+
+export function longestBackoffMs({ backoffMinMs, backoffMaxMs }: RestartPolicy): number {
+  return Math.max(backoffMinMs, backoffMaxMs) * (1 + JITTER)
 }
 
 /** `on-failure` covers what failed or was lost, `always` an end with 0, too. What never ran is not tried again. */

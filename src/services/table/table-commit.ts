@@ -56,7 +56,7 @@ function rollBack(db: DatabaseSync): void {
   if (db.isTransaction) db.exec('ROLLBACK')
 }
 
-function failureOf(error: unknown, committing: boolean): TableFailure {
+export function failureOf(error: unknown, committing: boolean): TableFailure {
   const { errcode, message } = error as { readonly errcode?: unknown; readonly message?: unknown }
   const isFull = typeof errcode === 'number' && (errcode & 0xff) === FULL
   return { kind: isFull ? 'full' : 'failed', message: String(message ?? error), whole: committing && !isFull }

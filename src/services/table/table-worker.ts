@@ -10,7 +10,7 @@ import {
   prepareEvents,
 } from './event-rows.ts'
 import { Displaced, type OpenTable } from './place.ts'
-import { commit, prove, type TableFailure } from './table-commit.ts'
+import { commit, failureOf, prove, type TableFailure } from './table-commit.ts'
 import {
   describe,
   openTable,
@@ -131,12 +131,8 @@ function serve(table: OpenTable, lock: DatabaseSync): void {
       return close(db, lock, request.call)
     }
     if (request.op === 'prove') return reply({ call: request.call, failure: prove(table) })
-    if (request.op === 'load')
-      return reply({ call: request.call, failure: null, rows: statements.load.all() as unknown as StoredRow[] })
-    if (request.op === 'documents')
-      return reply({ call: request.call, failure: null, documents: readDocuments(statements, request.collection) })
-    if (request.op === 'events')
-      return reply({ call: request.call, failure: null, page: statements.events.page(request.query) })
+    if (request.op === 'load' || request.op === 'documents' || request.op === 'events')
+      return reply(read(statements, request))
     // The whole burst is delivered before the next immediate: that is the group.
     if (waiting.push(request) === 1) {
       setImmediate(() => {
@@ -148,8 +144,21 @@ function serve(table: OpenTable, lock: DatabaseSync): void {
   })
 }
 
-function readDocuments({ documents }: Statements, collection: string): readonly StoredDocument[] {
-  return documents.all(collection) as unknown as StoredDocument[]
+/** A page that cannot be read fails what asked for it, and nothing else. */
+function read(
+  statements: Statements,
+  request: Extract<TableRequest, { op: 'load' | 'documents' | 'events' }>,
+): TableReply {
+  const { call } = request
+  try {
+    if (request.op === 'events') return { call, failure: null, page: statements.events.page(request.query) }
+    if (request.op === 'load')
+      return { call, failure: null, rows: statements.load.all() as unknown as readonly StoredRow[] }
+    const found = statements.documents.all(request.collection)
+    return { call, failure: null, documents: found as unknown as readonly StoredDocument[] }
+  } catch (error) {
+    return { call, failure: failureOf(error, false) }
+  }
 }
 
 function commitGroup(table: OpenTable, statements: Statements, group: readonly TableRequest[]): void {

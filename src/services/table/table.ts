@@ -106,8 +106,13 @@ class WorkerTable implements StateStore {
       this.#note(false)
       onTrouble(message)
     })
-    worker.on('error', (error) => this.#fail(error))
-    worker.on('exit', () => this.#fail(new Error('the table worker has ended')))
+    // Its locks are gone with it: another Hive may come at any moment.
+    const lose = (error: Error) => {
+      if (!this.#closed) onTrouble({ trouble: `the service table has failed (${error.message})`, isLost: true })
+      this.#fail(error)
+    }
+    worker.on('error', lose)
+    worker.on('exit', () => lose(new Error('its worker has ended')))
   }
 
   get healthy(): boolean {
