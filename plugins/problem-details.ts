@@ -79,9 +79,18 @@ function invalid(error: FastifyError): HiveError {
   })
 }
 
+/** What the names in an open object may look like: its schema can only say that one does not fit. */
+const NAME_FORMS: Readonly<Record<string, string>> = {
+  labels: 'named with 1 to 63 letters, digits, ., _, / and -, a letter or digit at both ends',
+  environment: 'named with letters, digits and _, no digit first',
+}
+
 /** A closed schema says of each unknown field that its schema is `false`. */
 function explain(problem: NonNullable<FastifyError['validation']>[number]): string {
-  if (problem.keyword === 'boolean') return 'is not a known field'
+  if (problem.keyword === 'boolean') {
+    const form = NAME_FORMS[problem.instancePath.split('/', 2)[1] ?? '']
+    return form === undefined || problem.instancePath.split('/').length < 3 ? 'is not a known field' : `must be ${form}`
+  }
   const names = problem.params['requiredProperties']
   return `${problem.message ?? 'is not valid'}${Array.isArray(names) ? `: ${names.map(shorten).join(', ')}` : ''}`
 }

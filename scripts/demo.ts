@@ -10,6 +10,8 @@ import { farewell, welcome } from './demo/text.ts'
 const ROOT = join(import.meta.dirname, '..')
 const isOnce = process.argv.includes('--once')
 const stop = new AbortController()
+// `npm run demo | head` closes the output early: what was started is cleaned up all the same.
+process.stdout.on('error', () => undefined)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
 
 try {
@@ -27,7 +29,8 @@ try {
 }
 
 async function show(hive: DemoHive): Promise<void> {
-  if (hive.port !== 8020) process.stdout.write(`Port 8020 is taken, so this Hive listens on ${hive.port}.\n`)
+  const { port, wanted } = hive
+  if (port !== wanted) process.stdout.write(`Port ${wanted} is taken, so this Hive listens on ${port}.\n`)
   const cocoon = await spawnCocoon(hive)
   // Through the proxy, as a browser would: the demo claims nothing that it has not seen.
   const answer = await fetch(cocoon.url, { signal: AbortSignal.timeout(10_000) })

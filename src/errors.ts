@@ -1,4 +1,4 @@
-/** The table of error codes: one row per code, each with its HTTP status and a title that never changes. */
+/** The table of error codes: one row per code, by status, each with a title that never changes. */
 const TABLE = {
   HIVE_REQUEST_INVALID: [400, 'The request is not valid'],
   HIVE_UNAUTHORIZED: [401, 'A valid bearer token is required'],
@@ -19,11 +19,12 @@ const TABLE = {
   HIVE_URL_TOO_LONG: [414, 'The address is too long'],
   HIVE_MEDIA_TYPE: [415, 'The body must be application/json'],
   HIVE_EXPECTATION_FAILED: [417, 'The expectation cannot be met'],
-  HIVE_COCOON_PAUSED: [503, 'The cocoon is paused'],
-  HIVE_UNHEALTHY: [503, 'The cocoon fails its health checks'],
   HIVE_HOST_REFUSED: [421, 'This host name is not served here'],
   HIVE_KIND_UNKNOWN: [422, 'There is no kind with this id'],
   HIVE_START_FAILED: [424, 'The cocoon did not start'],
+  HIVE_LAUNCH_REFUSED: [424, 'The runner refused to launch the cocoon'],
+  HIVE_PROVIDER_MISSING: [424, 'What the cocoon uses is not there'],
+  HIVE_PROVIDER_SECRET: [424, 'The secret for what the cocoon uses is refused'],
   HIVE_CAPACITY: [429, 'No more cocoons are allowed'],
   HIVE_TOO_MANY_FOLLOWERS: [429, 'Too many follow this already'],
   HIVE_TOO_MANY_WRONG_TOKENS: [429, 'Too many wrong tokens came from this address'],
@@ -32,6 +33,8 @@ const TABLE = {
   HIVE_NOT_IMPLEMENTED: [501, 'This is not supported'],
   HIVE_UPSTREAM_UNREACHABLE: [502, 'The cocoon does not answer'],
   HIVE_COCOON_BUSY: [503, 'The cocoon has as many requests as it may have'],
+  HIVE_COCOON_PAUSED: [503, 'The cocoon is paused'],
+  HIVE_UNHEALTHY: [503, 'The cocoon fails its health checks'],
   HIVE_COCOON_NOT_READY: [503, 'The cocoon is not ready'],
   HIVE_RUNNER_UNAVAILABLE: [503, 'The runner is not available'],
   HIVE_STORE_FAILED: [503, 'The service table cannot be written'],
@@ -40,9 +43,6 @@ const TABLE = {
   HIVE_UPSTREAM_TIMEOUT: [504, 'The cocoon did not answer in time'],
   HIVE_VERSION: [505, 'This HTTP version is not supported'],
   HIVE_STORE_FULL: [507, 'The disk of the service table is full'],
-  HIVE_LAUNCH_REFUSED: [424, 'The runner refused to launch the cocoon'],
-  HIVE_PROVIDER_MISSING: [424, 'What the cocoon uses is not there'],
-  HIVE_PROVIDER_SECRET: [424, 'The secret for what the cocoon uses is refused'],
   HIVE_LOOP: [508, 'The request came back to where it started'],
 } as const satisfies Record<string, readonly [status: number, title: string]>
 

@@ -14,6 +14,8 @@ const STOP_MS = 15_000
 /** A Hive in its own process, with its own state and one native kind called `demo`. */
 export interface DemoHive {
   readonly port: number
+  /** The port it would have liked: HIVE_PORT, else 8020. */
+  readonly wanted: number
   readonly stateDirectory: string
   /** The file that its log goes to. */
   readonly log: string
@@ -23,7 +25,8 @@ export interface DemoHive {
 }
 
 export async function startDemoHive(root: string, signal: AbortSignal): Promise<DemoHive> {
-  const port = (await isFree(USUAL_PORT)) ? USUAL_PORT : await anyPort()
+  const wanted = wantedPort()
+  const port = (await isFree(wanted)) ? wanted : await anyPort()
   const directory = await openDemoDirectory(port === USUAL_PORT)
   const log = join(directory.path, 'hive.log')
   const child = startServer(root, { port, directory: directory.path, log })
@@ -31,6 +34,7 @@ export async function startDemoHive(root: string, signal: AbortSignal): Promise<
   child.on('error', () => undefined)
   const hive: DemoHive = {
     port,
+    wanted,
     stateDirectory: directory.path,
     log,
     ended: (until) => ended(child, log, until),
@@ -48,6 +52,11 @@ export async function startDemoHive(root: string, signal: AbortSignal): Promise<
   } finally {
     settled.abort()
   }
+}
+
+function wantedPort(): number {
+  const port = Number(process.env['HIVE_PORT'])
+  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : USUAL_PORT
 }
 
 function startServer(root: string, at: { port: number; directory: string; log: string }): ChildProcess {

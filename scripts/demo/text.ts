@@ -10,7 +10,7 @@ export function welcome(
 ): string {
   const { port, stateDirectory, log } = hive
   const base = `http://127.0.0.1:${port}`
-  const settings = [`HIVE_STATE_DIR=${word(stateDirectory)}`, ...(port === 8020 ? [] : [`HIVE_URL=${base}`])].join(' ')
+  const settings = settingsFor(stateDirectory, port === 8020 ? null : base)
   const bin = join(relative(process.env['INIT_CWD'] ?? process.cwd(), root) || '.', 'bin', 'hive.js')
   const command = `${settings} ${word(bin.startsWith('/') || bin.startsWith('.') ? bin : `./${bin}`)}`
   const token = word(join(stateDirectory, 'token'))
@@ -26,6 +26,17 @@ API:    curl -H "Authorization: Bearer $(cat ${token})" ${base}/services
 token:  ${join(stateDirectory, 'token')}
 log:    ${log}
 ${isOnce ? '' : '\nCtrl-C ends the demo: it kills its cocoons and stops Hive.\n'}`
+}
+
+/** Whatever of another Hive is set in the shell where the commands will be typed must not lead them astray. */
+function settingsFor(stateDirectory: string, url: string | null): string {
+  const { HIVE_URL, HIVE_PORT, HIVE_TOKEN } = process.env
+  const target = url ?? (HIVE_URL || HIVE_PORT ? 'http://127.0.0.1:8020' : null)
+  return [
+    `HIVE_STATE_DIR=${word(stateDirectory)}`,
+    ...(target === null ? [] : [`HIVE_URL=${target}`]),
+    ...(HIVE_TOKEN ? ['HIVE_TOKEN='] : []),
+  ].join(' ')
 }
 
 export function farewell(names: readonly string[]): string {

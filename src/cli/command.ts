@@ -68,7 +68,8 @@ function parse(command: Command, argv: readonly string[]): { values: Record<stri
     const options = { ...command.options, ...COMMON }
     return parseArgs({ args: [...argv], options, allowPositionals: true, allowNegative: true, strict: true })
   } catch (error) {
-    throw usage((error as Error).message, command.name)
+    // What Node adds about options that are meant as arguments would send people astray: no name starts with a dash.
+    throw usage((error as Error).message.replace(/\. To specify a positional argument.*$/s, ''), command.name)
   }
 }
 

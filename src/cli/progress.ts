@@ -18,7 +18,10 @@ function livingLine(io: CliIo): ProgressView {
   const startedAt = performance.now()
   return {
     show(service) {
-      const text = `${service.fqn}  ${service.state}${pullText(service)}  ${formatMs(performance.now() - startedAt)}`
+      const time = formatMs(performance.now() - startedAt)
+      const { fqn, state, progress } = service
+      // What may be long, the name of the image, comes last: the end is cut where the terminal ends.
+      const text = `${fqn}  ${state}${pullText(progress)}  ${time}${progress ? `  ${progress.message}` : ''}`
       // A terminal that does not know its width says 0.
       const width = (io.stderr.columns || 80) - 1
       io.stderr.write(`\r\x1b[K${printable(text).slice(0, width)}`)
@@ -40,12 +43,11 @@ function plainLines(io: CliIo): ProgressView {
   }
 }
 
-function pullText(service: Service): string {
-  const { progress } = service
+function pullText(progress: Service['progress']): string {
   if (!progress) return ''
   const { current_bytes: current, total_bytes: total } = progress
   const amount = current === null ? '' : `  ${megabytes(current)}${total ? ` of ${megabytes(total)}` : ''} MB`
-  return `  ${progress.message}${amount}${layersText(progress, false)}`
+  return `${amount}${layersText(progress, false)}`
 }
 
 function layersText(progress: Service['progress'], withPhase = true): string {

@@ -26,7 +26,7 @@ export interface ActivitySink {
 /** The answer of the one synchronous lookup. Only `open` reaches a cocoon. */
 export type RouteAnswer =
   | { readonly answer: 'open'; readonly route: Route }
-  /** May still come: 503 with Retry-After. */
+  /** May still come: 503 with Retry-After. `state` is what it is now, in words for people. */
   | { readonly answer: 'waiting'; readonly retryAfterS: number; readonly state: string }
   /**
    * Stopped because nobody used it: `wake` asks for it and resolves when there is another answer, or with the signal.

@@ -85,7 +85,9 @@ export class RouteAnswers implements RouteTable {
     if (state !== 'running') return mayCome ? waiting(state) : { answer: 'ended', state }
     if (row.endpoint === null) return { answer: 'no-endpoint' }
     if (isPaused(row)) return waiting('paused')
-    if (health === 'failing' || this.#resting.has(id) || !this.isListening(id, attempt)) return waiting(state)
+    if (health === 'failing') return waiting('running, but fails its health checks')
+    if (this.#resting.has(id)) return waiting(state)
+    if (!this.isListening(id, attempt)) return waiting('running, but does not listen on its port yet')
     return { answer: 'open', route: this.#routeOf(row, row.endpoint) }
   }
 

@@ -33,6 +33,19 @@ test('no command and unknown commands exit 2 with the way to the help on stderr'
   assert.match(unknown.stderr, /no command `frobnicate`[\s\S]*hive --help/)
 })
 
+test('options that do nothing alone are refused, and unknown ones named without advice that misleads', async () => {
+  for (const argv of [
+    ['doctor', '--force'],
+    ['orphans', '--volumes'],
+  ]) {
+    const ran = await hive(argv)
+    assert.equal(ran.code, 2)
+    assert.match(ran.stderr, /goes with --re/)
+  }
+  const { stderr } = await hive(['list', '--stat', 'running'])
+  assert.match(stderr, /^Unknown option '--stat'\nSee `hive list --help`\.$/m)
+})
+
 test('--version prints the version that the bin gave', async () => {
   assert.equal((await hive(['--version'])).stdout, '9.9.9\n')
 })

@@ -172,7 +172,8 @@ test('spawn shows a pull in bytes and layers on a terminal, and only layers line
   const records = [requested, pulling(1e6, 1), pulling(2e6, 1), pulling(20e6, 4), record({ name: 'web' })]
   const terminal = await startStubHive(t, life(records as ServiceRecord[]))
   const seen = await hive(['spawn', 'native', '--url', terminal.url], { terminal: true })
-  assert.ok(seen.stderr.includes('\r\u001b[Kcocoons:web  preparing  pulling  2.0 of 30.0 MB  layers 1/5'), seen.stderr)
+  assert.ok(seen.stderr.includes('\r\u001b[Kcocoons:web  preparing  2.0 of 30.0 MB  layers 1/5  '), seen.stderr)
+  assert.match(seen.stderr, /layers 1\/5 {2}[\d.]+ s {2}pulling/)
   const pipe = await startStubHive(t, life(records as ServiceRecord[]))
   const { stderr } = await hive(['spawn', 'native', '--url', pipe.url])
   assert.deepEqual(stderr.split('\n').slice(0, 4), [

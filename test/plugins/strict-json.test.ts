@@ -58,6 +58,12 @@ suite('bodies of the control API', () => {
     const unknown = await post(hive, '{"kind":"fake","privileged":true}')
     assertProblem(unknown, 400, 'HIVE_REQUEST_INVALID')
     assert.deepEqual(unknown.body.errors, [{ pointer: '/privileged', detail: 'is not a known field' }])
+    const names = await post(hive, '{"kind":"fake","labels":{"a b":"c"},"environment":{"1A":"c"}}')
+    assert.match(
+      JSON.stringify(names.body.errors),
+      /"\/environment\/1A","detail":"must be named with letters, digits and _/,
+    )
+    assert.match(JSON.stringify(names.body.errors), /"\/labels\/a b","detail":"must be named with 1 to 63 letters/)
     const doubled = await post(hive, '{"kind":"nope","name":"first","kind":"fake","name":"second"}')
     assert.equal(doubled.status, 202)
     assert.equal(doubled.body.name, 'second')

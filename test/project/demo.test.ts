@@ -17,7 +17,8 @@ test('the demo shows a cocoon that answers, how to list and kill it and where th
   assert.equal(stderr, '')
   const name = /A cocoon is ready: {2}http:\/\/(cocoon-[0-9a-f]{8})\.localhost:\d+\/\n/.exec(stdout)?.[1]
   assert.ok(name, stdout)
-  assert.match(stdout, /\nlist: .* \.\/bin\/hive\.js list\n/)
+  // What this shell holds of another Hive must not lead the commands astray.
+  assert.match(stdout, /\nlist: .* HIVE_TOKEN= \.\/bin\/hive\.js list\n/)
   assert.match(stdout, new RegExp(`\nkill: .* \\./bin/hive\\.js kill ${name}\n`))
   assert.match(stdout, new RegExp(`\ntoken: +${directory}/hive-demo-.*/token\n`))
   assert.match(stdout, new RegExp(`\nKilled ${name}, and stopped Hive`))

@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const README = await readFile(join(ROOT, 'README.md'), 'utf8')
 const NOTHING_ALLOWED = { allowHostPaths: [], allow: new Map() }
 
-test('the README has every error code once, with its status and title', () => {
+test('the README has every error code once, with its status and title, sorted by status', () => {
   for (const code of errorCodes) {
     const { status, title } = new HiveError(code, '')
     const row = `| \`${code}\` | ${status} | ${title} |\n`
@@ -19,6 +19,8 @@ test('the README has every error code once, with its status and title', () => {
   }
   const written = README.match(/^\| `HIVE_[A-Z_]+` \| \d{3} \|/gm) ?? []
   assert.equal(written.length, errorCodes.length)
+  const statuses = written.map((row) => Number(/\| (\d{3}) \|/.exec(row)?.[1]))
+  assert.deepEqual(statuses, statuses.toSorted())
 })
 
 test('every COCOON_KINDS example of the README is valid', () => {

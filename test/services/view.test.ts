@@ -57,7 +57,8 @@ describe('lookup', () => {
   it('a route opens only once the listener of this very attempt was seen', () => {
     const row = rowIn('running', { name: 'web' })
     const view = viewOf(row)
-    assert.equal(view.lookup('web').answer, 'waiting')
+    const state = 'running, but does not listen on its port yet'
+    assert.deepEqual(view.lookup('web'), { answer: 'waiting', retryAfterS: 1, state })
     view.setListening(row.record.id, 2)
     assert.equal(view.lookup('web').answer, 'waiting')
     view.setListening(row.record.id, 1)
@@ -99,7 +100,9 @@ describe('lookup', () => {
 
   it('a failing one waits, one without an endpoint has none, an unknown name is unknown', () => {
     const row = rowIn('running', { name: 'web' })
-    assert.equal(openView({ ...row, record: { ...row.record, health: 'failing' } }).lookup('web').answer, 'waiting')
+    const failing = openView({ ...row, record: { ...row.record, health: 'failing' } }).lookup('web')
+    const state = 'running, but fails its health checks'
+    assert.deepEqual(failing, { answer: 'waiting', retryAfterS: 1, state })
     assert.equal(openView({ ...row, endpoint: null }).lookup('web').answer, 'no-endpoint')
     for (const name of ['nobody', '__proto__', 'constructor', ''])
       assert.equal(openView(row).lookup(name).answer, 'unknown')

@@ -1,6 +1,6 @@
 import type { Finding, Rebuilt } from '../../doctor.ts'
 import type { Command, Invocation } from '../command.ts'
-import { CliFailure, EXIT, type ExitCode } from '../failure.ts'
+import { CliFailure, EXIT, type ExitCode, usage } from '../failure.ts'
 import { printable } from '../io.ts'
 
 const MARKS = { ok: 'ok  ', warn: 'note', bad: 'BAD ' } as const
@@ -29,7 +29,9 @@ Examples:
 }
 
 async function run(invocation: Invocation): Promise<ExitCode> {
-  return invocation.values['rebuild'] === true ? rebuild(invocation) : examine(invocation)
+  if (invocation.values['rebuild'] === true) return rebuild(invocation)
+  if (invocation.values['force'] === true) throw usage('--force goes with --rebuild', 'doctor')
+  return examine(invocation)
 }
 
 async function examine({ env, io, json, values }: Invocation): Promise<ExitCode> {

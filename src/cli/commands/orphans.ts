@@ -1,6 +1,6 @@
 import type { Orphan, OrphanReport, ReapReport, RunnerTrouble } from '../../services/duties/orphans.ts'
 import type { Command, Invocation } from '../command.ts'
-import { EXIT, type ExitCode } from '../failure.ts'
+import { EXIT, type ExitCode, usage } from '../failure.ts'
 import { type CliIo, printable } from '../io.ts'
 
 const REAP_LIMIT_MS = 70_000
@@ -27,7 +27,9 @@ Examples:
 }
 
 async function run(invocation: Invocation): Promise<ExitCode> {
-  return invocation.values['reap'] === true ? reap(invocation) : show(invocation)
+  if (invocation.values['reap'] === true) return reap(invocation)
+  if (invocation.values['volumes'] === true) throw usage('--volumes goes with --reap', 'orphans')
+  return show(invocation)
 }
 
 async function show({ connect, io, json, args }: Invocation): Promise<ExitCode> {
