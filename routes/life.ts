@@ -35,7 +35,8 @@ const touchSchema = {
 /** How a cocoon is, what keeps it alive, and a way to keep it alive. */
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/services/:name/health', { schema: healthSchema }, async (request) => {
-    const { record, config } = app.findService(request.params.name, request.query.id)
+    const row = app.findService(request.params.name, request.query.id)
+    const { record, config } = row
     const checks = config.healthChecks.map((check) => ({
       type: check.type,
       path: check.type === 'http' ? check.path : null,
@@ -45,7 +46,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       retries: check.retries,
       start_period_ms: check.startPeriodMs,
     }))
-    return { health: record.health, checks, probes: [...app.services.transcript.of(record.id)] }
+    return { health: record.health, checks, probes: [...app.services.probesOf(row)] }
   })
 
   app.get('/services/:name/activity', { schema: activitySchema }, async (request) =>

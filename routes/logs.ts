@@ -42,7 +42,9 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         retryAfterS: 5,
       })
     followers.set(id, count + 1)
+    const leave = app.services.activity.follow(id)
     return () => {
+      leave()
       const left = (followers.get(id) ?? 1) - 1
       if (left > 0) followers.set(id, left)
       else followers.delete(id)
@@ -107,8 +109,10 @@ function readSince(text: string | undefined, now: Date): number | null {
 
 async function startOf(log: ServiceLog, after: number | undefined, tail: number | undefined): Promise<LogCursor> {
   const oldest = await oldestCursor(log)
-  if (tail !== undefined) return cursorAfter(Math.max(after ?? 0, oldest.seq, log.lastSeq - tail))
-  return after === undefined ? oldest : cursorAfter(after)
+  // A log that was begun anew under this name has not come as far as the one before had.
+  const passed = after === undefined ? undefined : Math.min(after, log.lastSeq)
+  if (tail !== undefined) return cursorAfter(Math.max(passed ?? 0, oldest.seq, log.lastSeq - tail))
+  return passed === undefined ? oldest : cursorAfter(passed)
 }
 
 /** What a browser's EventSource sends when it comes back; anything else it might say is not ours and ignored. */

@@ -21,7 +21,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     return postMortem(app.services.present(row), {
       log: await app.logs.open(id),
       timeline: async (after) => (await app.events.after(after, id)).events,
-      probes: [...app.services.transcript.of(id)],
+      probes: app.services.probesOf(row),
       stats: app.stats.last(id, attempt) ?? row.lastStats ?? null,
     })
   })

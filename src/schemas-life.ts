@@ -44,7 +44,7 @@ export const HealthAnswer = Type.Object({
       ms: count(),
       detail: Type.String(),
     }),
-    { description: 'The last 20, oldest first; forgotten when Hive restarts.' },
+    { description: 'The last 20, oldest first; those of an attempt under way are forgotten when Hive restarts.' },
   ),
 })
 
@@ -59,6 +59,7 @@ export const ActivityAnswer = Type.Object({
         Type.Literal('tunnel'),
         Type.Literal('cpu'),
         Type.Literal('touch'),
+        Type.Literal('logs'),
         Type.Literal('used'),
       ]),
       time: time(),
@@ -66,6 +67,7 @@ export const ActivityAnswer = Type.Object({
     Type.Null(),
   ]),
   open_requests: Type.Boolean({ description: 'Requests wait for its answer right now.' }),
+  log_followers: count(),
   lease_until: Type.Union([time(), Type.Null()]),
   idle_at: Type.Union([time(), Type.Null()], { description: 'When it will be stopped if nothing more happens.' }),
 })

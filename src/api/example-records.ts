@@ -148,6 +148,7 @@ export const activity = {
   wake: true,
   last: { cause: 'request', time: '2026-11-23T08:15:00.000Z' },
   open_requests: false,
+  log_followers: 0,
   lease_until: null,
   idle_at: '2026-11-23T08:30:00.000Z',
 }

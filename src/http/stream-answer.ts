@@ -3,6 +3,8 @@ import type { ServerResponse } from 'node:http'
 /** A reader that takes nothing for this long is let go; it can come back and go on where it was. */
 const STALL_MS = 30_000
 const FAREWELL_MS = 1_000
+/** One that vanished without a word is noticed this long after its last sign, and ten seconds. */
+const KEEPALIVE_MS = 30_000
 
 export interface StreamAnswer {
   readonly headers: Readonly<Record<string, string>>
@@ -16,6 +18,7 @@ export interface StreamAnswer {
 /** Writes an answer that may go on for ever. Resolves when it is over, whoever ended it; never throws. */
 export async function streamAnswer(response: ServerResponse, answer: StreamAnswer): Promise<void> {
   response.on('error', () => undefined) // 'close' follows
+  response.socket?.setKeepAlive(true, KEEPALIVE_MS)
   response.writeHead(200, { ...answer.headers })
   response.flushHeaders()
   try {

@@ -1,8 +1,11 @@
 import type { ActivitySink } from '../proxy/target.ts'
 import type { ServiceRow } from './state/record.ts'
 
-/** What kept a cocoon alive: its start, proxied data, work of its own, somebody who asked for it, or another that uses it. */
-export type ActivityCause = 'start' | 'request' | 'tunnel' | 'cpu' | 'touch' | 'used'
+/**
+ * What kept a cocoon alive: its start, proxied data, work of its own, somebody who asked for it or follows its log, or
+ * another that uses it.
+ */
+export type ActivityCause = 'start' | 'request' | 'tunnel' | 'cpu' | 'touch' | 'logs' | 'used'
 
 /** A touch leases for a week at most (schemas-life.ts). */
 const LONGEST_LEASE_MS = 604_800_000
@@ -21,6 +24,7 @@ export class Activity {
   readonly #last = new Map<string, LastActivity>()
   /** Requests that wait for the head of their answer: as long as there are any, a cocoon is at work. */
   readonly #open = new Map<string, number>()
+  readonly #followers = new Map<string, number>()
 
   note(id: string, cause: ActivityCause): void {
     this.#last.set(id, { cause, at: performance.now() })
@@ -40,19 +44,32 @@ export class Activity {
     return (this.#open.get(id) ?? 0) > 0
   }
 
+  followers(id: string): number {
+    return this.#followers.get(id) ?? 0
+  }
+
+  /** Somebody follows its log until the returned function is called. */
+  follow(id: string): () => void {
+    this.note(id, 'logs')
+    add(this.#followers, id, 1)
+    return () => {
+      if (!this.#followers.has(id)) return // forgotten
+      this.note(id, 'logs')
+      add(this.#followers, id, -1)
+    }
+  }
+
   /** What the proxy reports to. */
   sink(id: string): ActivitySink {
     return {
       note: (cause) => this.note(id, cause),
       begin: () => {
         this.note(id, 'request')
-        this.#open.set(id, (this.#open.get(id) ?? 0) + 1)
+        add(this.#open, id, 1)
       },
       end: () => {
         this.note(id, 'request')
-        const open = (this.#open.get(id) ?? 1) - 1
-        if (open > 0) this.#open.set(id, open)
-        else this.#open.delete(id)
+        add(this.#open, id, -1)
       },
     }
   }
@@ -60,6 +77,7 @@ export class Activity {
   forget(id: string): void {
     this.#last.delete(id)
     this.#open.delete(id)
+    this.#followers.delete(id)
   }
 
   /** Milliseconds until it is stopped as idle; null = it never is. @param now  epoch milliseconds, for the lease. */
@@ -70,7 +88,14 @@ export class Activity {
     const leaseMs = row.leaseUntil === null ? 0 : Date.parse(row.leaseUntil) - now
     // Longer than any: the clock was set back since then.
     const lease = leaseMs > LONGEST_LEASE_MS ? 0 : leaseMs
-    const at = this.isBusy(id) ? performance.now() : (this.last(id)?.at ?? performance.now())
+    const isHeld = this.isBusy(id) || this.followers(id) > 0
+    const at = isHeld ? performance.now() : (this.last(id)?.at ?? performance.now())
     return Math.max(lease, at + idleTimeoutMs - performance.now())
   }
+}
+
+function add(counts: Map<string, number>, id: string, count: 1 | -1): void {
+  const now = (counts.get(id) ?? 0) + count
+  if (now > 0) counts.set(id, now)
+  else counts.delete(id)
 }

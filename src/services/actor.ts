@@ -102,7 +102,7 @@ export class ServiceActor {
     if (result.outcome === 'refused') this.#log.debug({ reason: result.reason }, 'refused')
     if (result.outcome !== 'changed') return result
     const previous = this.#row
-    const row = this.#withStats(previous, result.row)
+    const row = this.#withLast(previous, result.row)
     await this.#parts.table.write(row)
     this.#row = row
     this.#parts.view.publish(row)
@@ -112,10 +112,12 @@ export class ServiceActor {
   }
 
   /** What is known only in memory goes to the disk with the end of its attempt. */
-  #withStats(previous: ServiceRow, row: ServiceRow): ServiceRow {
+  #withLast(previous: ServiceRow, row: ServiceRow): ServiceRow {
     const { id, attempt, state } = row.record
     const ends = isEnded(state) && !isEnded(previous.record.state)
-    return ends ? { ...row, lastStats: this.#parts.lastStats(id, attempt) } : row
+    if (!ends) return row
+    const lastProbes = this.#parts.view.transcript.of(id)
+    return { ...row, lastStats: this.#parts.lastStats(id, attempt), ...(lastProbes.length > 0 && { lastProbes }) }
   }
 
   #start(action: Exclude<Action, 'none'>, key: string): void {

@@ -1,3 +1,4 @@
+import type { Probe } from '../health/checker.ts'
 import { Transcript } from '../health/transcript.ts'
 import type { RouteAnswer, RouteTable } from '../proxy/target.ts'
 import { Activity } from './activity.ts'
@@ -185,6 +186,12 @@ export class ServiceView implements RouteTable {
     if (this.#idByName.get(name) === id) this.#routes.refresh(row)
   }
 
+  /** The last probes of its checks, oldest first; after a restart of Hive those of the last attempt that ended. */
+  probesOf({ record, lastProbes = [] }: ServiceRow): readonly Probe[] {
+    const probes = this.transcript.of(record.id)
+    return probes.length > 0 ? probes : lastProbes
+  }
+
   /** What kept it alive last, and when it will be stopped as idle. */
   describeActivity(row: ServiceRow) {
     const { id } = row.record
@@ -195,6 +202,7 @@ export class ServiceView implements RouteTable {
       wake: row.config.wake,
       last: last && time ? { cause: last.cause, time } : null,
       open_requests: this.activity.isBusy(id),
+      log_followers: this.activity.followers(id),
       lease_until: row.leaseUntil,
       idle_at: this.#idleAt(row),
     }

@@ -75,7 +75,9 @@ async function linesOfTail(hive: TestHive): Promise<string | undefined> {
 
 test('F61 A25: followers are limited, and abandoned ones leave nothing behind', async (t) => {
   const hive = await spawnTalker(t, 'while :; do echo tick; sleep 0.05; done')
-  const log = await hive.app.logs.open(hive.app.services.byName('talker')?.record.id ?? '')
+  const id = hive.app.services.byName('talker')?.record.id ?? ''
+  const log = await hive.app.logs.open(id)
+  const followers = () => hive.app.services.activity.followers(id)
   for (let round = 0; round < 10; round++) {
     const sockets = Array.from({ length: 20 }, () => {
       const socket = connect(hive.port, '127.0.0.1')
@@ -87,12 +89,23 @@ test('F61 A25: followers are limited, and abandoned ones leave nothing behind', 
       )
       return socket
     })
-    await until(() => log.listeners === 20, 30_000, 'twenty followers')
+    await until(() => followers() === 20, 30_000, 'twenty followers')
     const { status, body, headers } = await hive.call('GET', '/services/talker/logs?follow=true')
     assert.deepEqual([status, body.code, headers.get('retry-after')], [429, 'HIVE_TOO_MANY_FOLLOWERS', '5'])
     for (const socket of sockets) socket.destroy()
-    await until(() => log.listeners === 0, 30_000, 'the end of all followers')
+    await until(() => followers() === 0 && log.listeners === 0, 30_000, 'the end of all followers')
   }
+})
+
+test('A25: a follower that claims to have more than there is hears what is new', async (t) => {
+  const hive = await spawnTalker(t, 'while :; do echo tick; sleep 0.05; done')
+  const over = new AbortController()
+  const heard = Promise.withResolvers<string>()
+  const path = `${hive.url}/services/talker/logs?follow=true&after=99999999`
+  const following = followLines(path, hive.token, { onLine: ({ line }) => heard.resolve(line), signal: over.signal })
+  following.catch(() => undefined) // it is told to stop
+  t.after(() => over.abort())
+  assert.equal(await within(heard.promise, 20_000, 'a line'), 'tick')
 })
 
 test('A25 A26: odd queries are clamped, ignored or refused', async (t) => {

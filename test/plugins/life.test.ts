@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import WebSocket from 'ws'
 import { until } from '../support/deadline.ts'
 import { openHive, type TestHive } from '../support/hive.ts'
+import { followLines } from '../support/log-reader.ts'
 import { exchangeRaw, get, parseAnswer } from '../support/raw-http.ts'
 import { HTTPD } from '../support/script-bench.ts'
 
@@ -133,6 +134,40 @@ test('an upgrade to a sleeper is held; pings keep nothing alive, data does', asy
   await asleep(hive, 'web')
   clearInterval(pings)
   await closed
+})
+
+test('who follows its log keeps a cocoon alive until he goes', async (t) => {
+  const hive = await openHive(t, { kinds, env: ownPorts() })
+  await hive.spawn({ kind: 'sleeper', name: 'web' })
+  const over = new AbortController()
+  t.after(() => over.abort())
+  const path = `${hive.url}/services/web/logs?follow=true&tail=0`
+  const following = followLines(path, hive.token, { onLine: () => undefined, signal: over.signal })
+  following.catch(() => undefined) // it is told to stop
+  const activity = async () => (await hive.call('GET', '/services/web/activity')).body
+  await until(async () => (await activity()).log_followers === 1, 5_000, 'the follower')
+  const { idle_at, last } = await activity()
+  assert.equal(last.cause, 'logs')
+  await until(() => Date.now() > Date.parse(idle_at) + 500, 10_000, 'its idle limit')
+  const { state, attempt } = await show(hive, 'web')
+  assert.deepEqual([state, attempt], ['running', 1])
+  over.abort()
+  await asleep(hive, 'web')
+  assert.deepEqual([(await activity()).log_followers, (await activity()).last.cause], [0, 'logs'])
+})
+
+test('what its probes said is there after a restart of Hive, too', async (t) => {
+  const checked = kind('checked', { ...SLEEPER, idle_timeout: '1h', health_check: { type: 'tcp' } })
+  const first = await openHive(t, { kinds: [checked], env: ownPorts() })
+  await first.spawn({ kind: 'checked', name: 'web' })
+  await first.call('DELETE', '/services/web')
+  const before = (await first.call('GET', '/services/web/post-mortem')).body
+  assert.ok(before.probes.length > 0)
+  await first.close()
+  const second = await openHive(t, { kinds: [checked], env: ownPorts(), directory: first.directory })
+  const after = (await second.call('GET', '/services/web/post-mortem')).body
+  assert.deepEqual(after.probes, before.probes)
+  assert.deepEqual((await second.call('GET', '/services/web/health')).body.probes, before.probes)
 })
 
 test('a touch is a lease that outlives a restart of Hive; the activity says so', async (t) => {

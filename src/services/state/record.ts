@@ -1,3 +1,4 @@
+import type { Probe } from '../../health/checker.ts'
 import type { RunnerConfig, RunnerType } from '../../kinds/kind.ts'
 import type { Endpoint, PortBinding, RunnerHandle } from '../../runners/driver.ts'
 import type { StatsSample } from '../../stats/sample.ts'
@@ -219,6 +220,8 @@ export interface ServiceRow {
   readonly proofs?: SharedProofs
   /** What the last attempt that ended used when it was last measured; a row of an earlier version does not say. */
   readonly lastStats?: StatsSample | null
+  /** What its probes said last, oldest first, when that attempt ended; absent = there were none. */
+  readonly lastProbes?: readonly Probe[]
   /** AES-256-GCM of `{environment, vars, setup_token, cocoon_secret}`; null once removed. */
   readonly sealed: Uint8Array | null
 }
