@@ -2,8 +2,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 const LOOK_EVERY_MS = 1_000
-/** Of one processor: a server that uses more than this is at work. */
-const BUSY_SHARE = 0.4
+/** Of one processor: a server that uses more than this is at work. Where others want the processor it may get no more. */
+const BUSY_SHARE = 0.2
 /** Looks in a row: a pause in work is not its end, but what a start leaves is mostly garbage. */
 const BUSY_LOOKS = 2
 const QUIET_LOOKS = 30
