@@ -33,7 +33,8 @@ export async function throughput(
     costs: [] as number[],
     runs: [] as LoadResult[],
   }))
-  for (const { peer } of results) await load(orderFor(peer, run))
+  // What is not compiled yet costs several times as much.
+  for (const { peer } of results) await load(orderFor(peer, { ...run, durationMs: run.durationMs * 2 }))
   for (let round = 0; round < run.rounds; round += 1)
     for (const { peer, rates, costs, runs } of results) {
       const before = cpuMs(peer.pid)

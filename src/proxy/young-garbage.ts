@@ -1,4 +1,4 @@
-import { collectYoung } from '../memory.ts'
+import { buffersPassed } from '../memory.ts'
 
 /** Bytes of buffers that may have become garbage before they are collected. */
 const EVERY_BYTES = 8 * 1024 * 1024
@@ -17,5 +17,5 @@ export function bytesPassed(bytes: number): void {
   if (passed < EVERY_BYTES) return
   passed = 0
   // Not here: the buffer at hand would still be in use and survive.
-  setImmediate(collectYoung)
+  setImmediate(buffersPassed)
 }
