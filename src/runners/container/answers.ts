@@ -36,3 +36,8 @@ export function readImage(body: unknown): ImageInfo {
     .map((port) => Number.parseInt(port, 10))
   return { id: String(image?.Id ?? ''), exposed: tcp.filter((port) => port > 0).sort((a, b) => a - b) }
 }
+
+/** True of a refusal whose words are that there is no such container. */
+export function saysNoContainer(body: unknown): boolean {
+  return /no such container/i.test(String((body as { message?: unknown } | null)?.message))
+}
