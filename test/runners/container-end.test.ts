@@ -44,16 +44,22 @@ describe('an end that is told early', () => {
   it('is not held up by an engine that does not answer, which is let go', async () => {
     const { engine, aborted } = silent()
     const exit = { code: 3, signal: null, oom: false }
-    assert.deepEqual(await waitForExit(engine, 'c', signal, { exitOf: async () => exit }), exit)
+    assert.deepEqual(await waitForExit(engine, 'c', signal, { lookOut: async () => async () => exit }), exit)
     assert.equal(aborted.length, 1)
   })
 
   it('is waited for at the engine where it cannot be told', async () => {
-    assert.deepEqual(await waitForExit(removing('docker', 4), 'c', signal, { exitOf: async () => null }), {
+    assert.deepEqual(await waitForExit(removing('docker', 4), 'c', signal, { lookOut: async () => null }), {
       code: 4,
       signal: null,
       oom: false,
     })
+  })
+
+  it('F36: whose container was gone before it could be read is that of a removal by force', async () => {
+    const seen = { lookOut: async () => async () => null }
+    const exit = await waitForExit(removing('podman', 0), 'c', signal, seen)
+    assert.deepEqual(exit, { code: 137, signal: 'SIGKILL', oom: false })
   })
 
   it('is in the file that the monitor writes, also if it was there before', async (t) => {
@@ -61,7 +67,7 @@ describe('an end that is told early', () => {
     t.after(() => rm(directory, { recursive: true, force: true }))
     const files = new ExitFiles()
     t.after(() => files.close())
-    const told: Record<string, number> = {}
+    const told: Record<string, number | null> = {}
     for (const id of ['a', 'b', 'c'])
       files.onExit(directory, id, (code) => {
         told[id] = code

@@ -49,3 +49,8 @@ export function readExec(body: unknown): ExecState {
   if (Running === true) return { state: 'running', pid: typeof Pid === 'number' && Pid > 0 ? Pid : null }
   return typeof ExitCode === 'number' ? { state: 'ended', code: ExitCode } : { state: 'not started' }
 }
+
+/** True of a refusal whose words are that there is no such container. */
+export function saysNoContainer(body: unknown): boolean {
+  return /no such container/i.test(String((body as { message?: unknown } | null)?.message))
+}

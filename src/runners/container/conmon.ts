@@ -20,18 +20,21 @@ export function exitDirectory({ facts }: Pick<Engine, 'facts'>, id: string, pid:
 
 interface Watched {
   readonly watcher: FSWatcher
-  readonly waiting: Set<() => void>
+  readonly waiting: Set<(name: string | null) => void>
 }
 
 /** One look-out for each directory, however many containers are waited for. */
 export class ExitFiles {
   readonly #watched = new Map<string, Watched>()
 
-  /** Calls back once with the exit code as soon as it is there. @returns a function that lets go. */
-  onExit(directory: string, id: string, callback: (code: number) => void): () => void {
-    const look = (): void => {
+  /**
+   * Calls back once with the exit code as soon as it is there; null = it was, and is gone, as with the container if that
+   * is removed by force. @returns a function that lets go.
+   */
+  onExit(directory: string, id: string, callback: (code: number | null) => void): () => void {
+    const look = (name: string | null): void => {
       const code = readCode(join(directory, id))
-      if (code === null) return
+      if (code === null && name !== id) return
       release()
       callback(code)
     }
@@ -40,7 +43,7 @@ export class ExitFiles {
       if (watched?.waiting.delete(look) && watched.waiting.size === 0) this.#forget(directory, watched)
     }
     watched?.waiting.add(look)
-    look()
+    look(null)
     return release
   }
 
@@ -54,8 +57,8 @@ export class ExitFiles {
     if (known !== undefined) return known
     try {
       const waiting: Watched['waiting'] = new Set()
-      const watcher = watch(directory, { persistent: false }, () => {
-        for (const look of [...waiting]) look()
+      const watcher = watch(directory, { persistent: false }, (_event, name) => {
+        for (const look of [...waiting]) look(name)
       })
       const watched = { watcher, waiting }
       watcher.on('error', () => this.#forget(directory, watched))

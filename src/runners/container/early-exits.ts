@@ -1,3 +1,4 @@
+import { basename, dirname, join } from 'node:path'
 import type { ExitStatus } from '../driver.ts'
 import { CgroupFinder } from '../usage/cgroup-directories.ts'
 import { tellsOomKill } from '../usage/kernel-log.ts'
@@ -18,7 +19,7 @@ export class MonitoredExits implements EarlyExits {
   readonly #files = new ExitFiles()
   readonly #cgroups = new CgroupFinder()
 
-  async exitOf(engine: Engine, id: string, signal: AbortSignal): Promise<ExitStatus | null> {
+  async lookOut(engine: Engine, id: string, signal: AbortSignal) {
     if (engine.facts.flavour !== 'podman' || !engine.facts.isLocal) return null
     const container = await engine.inspect(id, signal)
     if (container === null || !container.isAlive || container.pid === null) return null
@@ -26,13 +27,25 @@ export class MonitoredExits implements EarlyExits {
     const cgroups = this.#cgroups.directoriesOf(container.pid, id)
     if (directory === null) return null
     const startedMs = Date.parse(container.startedAt ?? '')
-    return new Promise((resolve) => {
-      const release = this.#files.onExit(directory, id, (code) => {
+    return (over: AbortSignal) =>
+      this.#exit(join(directory, id), over, (code) => {
         const isOom = (oomKills(cgroups) ?? 0) > 0 || (code === KILLED && tellsOomKill(id, startedMs))
-        resolve(exitStatus(code, isOom))
+        return exitStatus(code, isOom)
       })
-      signal.addEventListener('abort', () => resolve(null), { once: true })
-      signal.addEventListener('abort', release, { once: true })
+  }
+
+  /** Waits as long as the signal lets it. */
+  #exit(path: string, over: AbortSignal, read: (code: number) => ExitStatus): Promise<ExitStatus | null> {
+    return new Promise((resolve, reject) => {
+      const release = this.#files.onExit(dirname(path), basename(path), (code) =>
+        resolve(code === null ? null : read(code)),
+      )
+      const onAbort = (): void => {
+        release()
+        reject(over.reason)
+      }
+      over.addEventListener('abort', onAbort, { once: true })
+      if (over.aborted) onAbort()
     })
   }
 

@@ -8,11 +8,20 @@ import { EngineRefusal } from './request.ts'
 const POLL_MS = 100
 const REMOVAL_MS = 30_000
 const KILL_MS = 5_000
+/** What a process ends with that was killed: 128 + SIGKILL. */
+const KILLED = 137
 
 /** Tells ends before the engine does, where it can. */
 export interface EarlyExits {
-  /** Resolves when the container has ended; null = it cannot be told early, or only the engine knows. */
-  exitOf(engine: Engine, id: string, signal: AbortSignal): Promise<ExitStatus | null>
+  /**
+   * Prepares to tell, before the engine is asked to wait: one that waits (Podman) is slow to answer anything else.
+   * @returns what resolves when the container has ended, with null if it is not known how; null = only the engine knows.
+   */
+  lookOut(
+    engine: Engine,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<((signal: AbortSignal) => Promise<ExitStatus | null>) | null>
 }
 
 /** Waits for the end. The wait of an ended container answers at once, so none is missed. null = it is gone. */
@@ -22,13 +31,20 @@ export async function waitForExit(
   signal: AbortSignal,
   early: EarlyExits | null = null,
 ): Promise<ExitStatus | null> {
-  if (early === null) return toldExit(engine, id, signal)
+  const seen = (await early?.lookOut(engine, id, signal)) ?? null
+  if (seen === null) return toldExit(engine, id, signal)
   const over = new AbortController()
   const either = AbortSignal.any([signal, over.signal])
   const told = toldExit(engine, id, either)
+  let hasEnded = false
+  const noticed = seen(either).then((exit) => {
+    hasEnded = true
+    return exit
+  })
   try {
-    const seen = early.exitOf(engine, id, either).then((exit) => exit ?? told)
-    return await Promise.race([told, seen])
+    const exit = (await Promise.race([noticed, told])) ?? (await told)
+    // It ended, and was gone before anybody could read how: it was removed by force, which kills.
+    return exit ?? (hasEnded ? exitStatus(KILLED, false) : null)
   } finally {
     over.abort()
     await told.catch(() => undefined)

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { RunnerUnreachable } from '../driver.ts'
-import { type ExecState, type FileMode, type ImageInfo, readExec, readImage, readMode } from './answers.ts'
+import { type ExecState, type FileMode, type ImageInfo, readExec, readImage, readMode, saysNoContainer } from './answers.ts'
 import { type ContainerInfo, readContainer } from './container-info.ts'
 import type { CreateBody } from './create-options.ts'
 import type { EngineFacts } from './engine-facts.ts'
@@ -114,8 +114,10 @@ export class Engine {
   /** Resolves when it does not run (any more), with its exit code; null if there is no such container. No deadline. */
   async wait(id: string, signal: AbortSignal): Promise<number | null> {
     const request = { method: 'POST', path: `/containers/${id}/wait` } as const
-    const answer = await this.#call(request, signal, [200, 404], null)
-    if (answer.status === 404) return null
+    const answer = await this.#call(request, signal, [200, 404, 500], null)
+    // Podman (4.3) answers 500 if it is removed meanwhile.
+    if (answer.status === 404 || saysNoContainer(answer.body)) return null
+    if (answer.status === 500) throw refusalOf(answer)
     const code = (answer.body as { StatusCode?: unknown } | null)?.StatusCode
     // A daemon that shuts down ends the answer it began without a word.
     if (typeof code !== 'number') throw this.#nonsense('wait')
