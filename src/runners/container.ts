@@ -3,7 +3,7 @@ import { Circuit } from './container/circuit.ts'
 import { dialer } from './container/dial.ts'
 import { MonitoredExits } from './container/early-exits.ts'
 import { answered, removeAll, stopContainer, waitForExit } from './container/end.ts'
-import { type Engine, TIMEOUTS, type Timeouts } from './container/engine.ts'
+import type { Engine } from './container/engine.ts'
 import { parseEngineAddress } from './container/engine-address.ts'
 import { EngineAgent } from './container/engine-agent.ts'
 import { type Candidate, EnginePool } from './container/engine-pool.ts'
@@ -23,6 +23,7 @@ import { pausedAmong } from './container/paused.ts'
 import type { RunCredentialHelper } from './container/registry-auth.ts'
 
 import { EngineRefusal } from './container/request.ts'
+import { TIMEOUTS, type Timeouts } from './container/timeouts.ts'
 import { ContainerUsage } from './container/usage.ts'
 
 import {

@@ -1,9 +1,10 @@
 import { type Availability, RunnerUnreachable } from '../driver.ts'
-import { Engine, type Timeouts } from './engine.ts'
+import { Engine } from './engine.ts'
 import type { EngineAddress } from './engine-address.ts'
 import { askFacts, ping } from './engine-facts.ts'
 import type { EngineLine } from './request.ts'
 import { type TimeLimit, timeLimit, untilAborted } from './time-limit.ts'
+import type { Timeouts } from './timeouts.ts'
 
 /** An address to try, and what is known of the engine behind it. */
 export interface Candidate {

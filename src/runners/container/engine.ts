@@ -1,6 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { RunnerUnreachable } from '../driver.ts'
-import { type ExecState, type FileMode, type ImageInfo, readExec, readImage, readMode, saysNoContainer } from './answers.ts'
+import {
+  type ExecState,
+  type FileMode,
+  type ImageInfo,
+  readExec,
+  readImage,
+  readMode,
+  saysNoContainer,
+} from './answers.ts'
 import { type ContainerInfo, readContainer } from './container-info.ts'
 import type { CreateBody } from './create-options.ts'
 import type { EngineFacts } from './engine-facts.ts'
@@ -8,25 +16,7 @@ import { MissedOom } from './missed-oom.ts'
 import { ask, dropAll, type EngineAnswer, type EngineLine, type EngineRequest, open, refusalOf } from './request.ts'
 import { splitReference } from './split-reference.ts'
 import { inTime } from './time-limit.ts'
-
-/** Deadlines in milliseconds. */
-export interface Timeouts {
-  readonly callMs: number
-  /** Create and start: a storage driver may copy the image, a network may be set up. */
-  readonly startMs: number
-  /** How long the engine may take over the grace of a stop. */
-  readonly stopExtraMs: number
-  readonly pullStallMs: number
-  readonly pullTotalMs: number
-}
-
-export const TIMEOUTS: Timeouts = {
-  callMs: 10_000,
-  startMs: 60_000,
-  stopExtraMs: 15_000,
-  pullStallMs: 60_000,
-  pullTotalMs: 3_600_000,
-}
+import type { Timeouts } from './timeouts.ts'
 
 /** The code of a command of which the engine knows no more. */
 const GONE_CODE = 255

@@ -1,10 +1,11 @@
 import type { ContainerConfig } from '../../kinds/kind.ts'
 import { LaunchRefused, type Prepared, type PrepareProgress } from '../driver.ts'
-import type { Engine, Timeouts } from './engine.ts'
+import type { Engine } from './engine.ts'
 import { pullImage } from './pull.ts'
 import { findCredentials, type RunCredentialHelper, usualAuthFiles } from './registry-auth.ts'
 import { EngineRefusal } from './request.ts'
 import { SingleFlight } from './single-flight.ts'
+import type { Timeouts } from './timeouts.ts'
 
 export interface ImageStoreOptions {
   readonly type: 'docker' | 'podman'

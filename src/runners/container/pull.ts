@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { LaunchRefused, type PrepareProgress, RunnerUnreachable } from '../driver.ts'
-import type { Engine, Timeouts } from './engine.ts'
+import type { Engine } from './engine.ts'
 import { JsonLines } from './json-lines.ts'
 import { PullProgress, pullError } from './pull-progress.ts'
 import { type Credentials, registryAuthHeader } from './registry-auth.ts'
+import type { Timeouts } from './timeouts.ts'
 
 export interface PullOrder {
   readonly image: string
