@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { RecordingClient, Reply } from '../support/crash/client.ts'
@@ -70,4 +71,30 @@ describe('the disk', { skip: noSmallDisk() || noStrace() }, () => {
       await hive.end('SIGKILL')
       await world.check(await world.start())
     })
+})
+
+describe('the state directory', () => {
+  it('F11: away under a running Hive: 503, nothing is made, reads and proxying go on; it recovers', async (t) => {
+    const world = await worldOf(t)
+    const hive = await world.start()
+    const client = world.client(hive)
+    assert.equal((await client.create('script', 'before'))?.status, 201)
+    const away = `${world.directory}-away`
+    await rename(world.directory, away)
+    await until(async () => (await client.call('GET', '/readyz'))?.status === 503, 15_000, 'the word of it')
+    assert.equal((await client.create('script', 'late'))?.body.code, 'HIVE_STORE_FAILED')
+    assert.equal(workersOf(world.run).length, 1)
+    for (const path of ['', 'say?text=hello']) assert.equal((await client.visit('before', path))?.status, 200)
+    assert.equal((await client.show('before'))?.body.state, 'running')
+    const putBack = async () => {
+      // What it wrote meanwhile for want of the real one.
+      await rm(world.directory, { recursive: true, force: true })
+      await rename(away, world.directory)
+      return true
+    }
+    await until(putBack, 5_000, 'the return')
+    await until(async () => (await client.call('GET', '/readyz'))?.status === 200, 15_000, 'recovery')
+    assert.equal((await client.create('script', 'after'))?.status, 201)
+    await world.check(hive)
+  })
 })
