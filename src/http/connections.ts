@@ -9,10 +9,12 @@ import { type Answer, answerUnderWay } from './under-way.ts'
 const MOST_FAREWELLS = 16
 const FAREWELL_MS = 1_000
 const RETRY_AFTER_S = 1
-/** Once Hive ends: what a half-sent head gets to become whole, and a stalled upload to go on; and event streams. */
+/** Once Hive ends: how long it waits for a client whose first byte may be on its way, for the rest of a head, */
+const SILENT_MS = 200
 const HEAD_MS = 1_000
-const EVENTS_MS = 1_000
+/** for the next byte of an upload, and before it cuts event streams. */
 const UPLOAD_MS = 2_000
+const EVENTS_MS = 1_000
 
 interface Progress {
   bytes: number
@@ -106,8 +108,8 @@ function hasStalled(socket: Socket, progress: Progress, now: number): boolean {
     progress.since = now
   }
   if (!waitsForClient) return false
-  if (answer === null && socket.bytesRead === 0) return true
-  return now - progress.since > (answer === null ? HEAD_MS : UPLOAD_MS)
+  const patienceMs = answer !== null ? UPLOAD_MS : socket.bytesRead === 0 ? SILENT_MS : HEAD_MS
+  return now - progress.since > patienceMs
 }
 
 /** Its reader comes back by itself (HTML Living Standard, "Server-sent events"). */
