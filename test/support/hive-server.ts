@@ -33,8 +33,8 @@ export interface ServerBench {
   start(env?: Readonly<Record<string, string>>): HiveServer
 }
 
-const START_MS = 20_000
-const EXIT_MS = 20_000
+const START_MS = 60_000
+const EXIT_MS = 60_000
 const BIN = new URL('../../bin/hive.js', import.meta.url).pathname
 
 /** Real server processes on one new state directory; after the test its cocoons, its processes and itself are gone. */
