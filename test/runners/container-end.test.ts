@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import { ExitFiles } from '../../src/runners/container/conmon.ts'
 import { waitForExit } from '../../src/runners/container/end.ts'
 import type { Engine } from '../../src/runners/container/engine.ts'
+import { waitedCode, waitRequest } from '../../src/runners/container/wait-request.ts'
 import { until } from '../support/deadline.ts'
 
 const signal = new AbortController().signal
@@ -87,4 +88,19 @@ describe('an end that is told early', () => {
       })
     })
   })
+})
+
+it('Podman is asked to wait in its own way: in Docker’s it looks without a pause', () => {
+  const facts = {
+    id: '',
+    rootless: false,
+    version: '',
+    isLocal: true,
+    limits: { memory: true, cpus: true, pids: true },
+  }
+  const { path, query } = waitRequest({ ...facts, flavour: 'podman' }, 'c')
+  assert.equal(path, '/v4.0.0/libpod/containers/c/wait')
+  assert.equal(query?.['interval'], '250ms')
+  assert.equal(waitRequest({ ...facts, flavour: 'docker' }, 'c').path, '/containers/c/wait')
+  assert.deepEqual([{ StatusCode: 3 }, 3, -1, null, 'x'].map(waitedCode), [3, 3, -1, null, null])
 })

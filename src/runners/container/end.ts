@@ -57,7 +57,7 @@ async function toldExit(engine: Engine, id: string, signal: AbortSignal): Promis
   // The wait does not tell of the out-of-memory killer.
   const container = await engine.inspect(id, signal)
   // Podman (4.3) answers 0 when somebody has removed it by force; nobody knows how it ended then.
-  if (container === null && code === 0 && engine.facts.flavour === 'podman') return null
+  if (container === null && code <= 0 && engine.facts.flavour === 'podman') return null
   if (container === null || container.isAlive) return exitStatus(code, false)
   return container.hasRun ? exitStatus(container.exitCode, container.oom) : null
 }

@@ -17,6 +17,7 @@ import { ask, dropAll, type EngineAnswer, type EngineLine, type EngineRequest, o
 import { splitReference } from './split-reference.ts'
 import { inTime } from './time-limit.ts'
 import type { Timeouts } from './timeouts.ts'
+import { waitedCode, waitRequest } from './wait-request.ts'
 
 /** The code of a command of which the engine knows no more. */
 const GONE_CODE = 255
@@ -103,14 +104,13 @@ export class Engine {
 
   /** Resolves when it does not run (any more), with its exit code; null if there is no such container. No deadline. */
   async wait(id: string, signal: AbortSignal): Promise<number | null> {
-    const request = { method: 'POST', path: `/containers/${id}/wait` } as const
-    const answer = await this.#call(request, signal, [200, 404, 500], null)
+    const answer = await this.#call(waitRequest(this.facts, id), signal, [200, 404, 500], null)
     // Podman (4.3) answers 500 if it is removed meanwhile.
     if (answer.status === 404 || saysNoContainer(answer.body)) return null
     if (answer.status === 500) throw refusalOf(answer)
-    const code = (answer.body as { StatusCode?: unknown } | null)?.StatusCode
+    const code = waitedCode(answer.body)
     // A daemon that shuts down ends the answer it began without a word.
-    if (typeof code !== 'number') throw this.#nonsense('wait')
+    if (code === null) throw this.#nonsense('wait')
     return code
   }
 
