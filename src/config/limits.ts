@@ -28,7 +28,7 @@ export function readLimits(source: SettingSource): Limits {
       last: 29_999,
     }),
     maxCocoonRequests: source.read('HIVE_MAX_COCOON_REQUESTS', wholeNumber(1, 1_000_000), 256),
-    maxCocoonTunnels: source.read('HIVE_MAX_COCOON_TUNNELS', wholeNumber(1, 1_000_000), 1_000),
+    maxCocoonTunnels: source.read('HIVE_MAX_COCOON_TUNNELS', wholeNumber(1, 1_000_000), 10_000),
     // From 1: an own uid of 0 would be root.
     uidRange: source.read('HIVE_UID_RANGE', numberRange(1, 4_294_967_294, '200000-209999'), null),
     keepEndedMs: source.read('HIVE_KEEP_ENDED', offOrDuration, { ms: null }).ms,

@@ -46,5 +46,5 @@ export const PROXY_LIMITS: ProxyLimits = Object.freeze({
   drainMs: 10_000,
   maxHeaderBytes: 32_768,
   maxRequests: 256,
-  maxTunnels: 1_000,
+  maxTunnels: 10_000,
 })
