@@ -28,7 +28,7 @@ test('readConfig: an empty environment gives the defaults of the design', () => 
     maxCocoons: 500,
     maxStarts: 8,
     maxCocoonRequests: 256,
-    maxCocoonTunnels: 1_000,
+    maxCocoonTunnels: 10_000,
     portRange: { first: 20_000, last: 29_999 },
     uidRange: null,
     registryAuthFile: null,

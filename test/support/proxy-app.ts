@@ -39,7 +39,7 @@ export const TEST_CONFIG: HiveConfig = Object.freeze({
   maxCocoons: 10,
   maxStarts: 2,
   maxCocoonRequests: 256,
-  maxCocoonTunnels: 1_000,
+  maxCocoonTunnels: 10_000,
   portRange: { first: 20_000, last: 20_010 },
   uidRange: null,
   registryAuthFile: null,
