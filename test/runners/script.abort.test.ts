@@ -23,6 +23,25 @@ test('an aborted start launches nothing, or leaves what the next start adopts', 
   }
 })
 
+test('F64: a start aborted while earlier attempts are looked at fails once, and nobody else hears of it', async (t) => {
+  const bench = await useScriptBench(t)
+  const spec = shSpec('exit 1')
+  const first = await bench.driver.start(spec, bench.signal)
+  await within(bench.driver.wait(first.handle, bench.signal), 10_000, 'the end of the first attempt')
+  const unheard: unknown[] = []
+  const note = (error: unknown) => void unheard.push(error)
+  process.on('unhandledRejection', note)
+  t.after(() => process.off('unhandledRejection', note))
+  for (let ticks = 0; ticks < 40; ticks += 2) {
+    const abort = new AbortController()
+    const starting = thrownBy(bench.driver.start({ ...spec, attempt: 2 + ticks }, abort.signal))
+    for (let tick = 0; tick < ticks; tick++) await new Promise(setImmediate)
+    abort.abort(new Error('Hive is shutting down'))
+    await within(starting, 10_000, 'the aborted start')
+  }
+  assert.deepEqual(unheard, [])
+})
+
 test('a launcher that comes late, after its start was aborted, can do nothing to the next start', async (t) => {
   const bench = await useScriptBench(t)
   const gated = await gateOf(bench, 'sh', '[ "$2" = launch ]')

@@ -112,9 +112,9 @@ function membersCage(host: ScriptHost, spec: LaunchSpec, { leaf, worker }: Pick<
 /** The leaves are made, what earlier attempts left is ended, and then the ports must be free. All of it is over on return. */
 async function makeRoom(host: ScriptHost, spec: LaunchSpec, signal: AbortSignal): Promise<Room> {
   const room = planRoom(host, spec)
-  const ready = endEarlierAttempts(host, spec, signal).then(() => verifyPortsFree(spec.ports, signal))
   // A worker of this very attempt may be there whose run directory was taken away: it must not get company.
   if (room.leaf !== null) await endAll(leafCage(room.leaf), 0, signal)
+  const ready = endEarlierAttempts(host, spec, signal).then(() => verifyPortsFree(spec.ports, signal))
   const made = await Promise.allSettled([makeLeaves(host, room), ready])
   for (const each of made) if (each.status === 'rejected') throw each.reason
   return room
