@@ -97,6 +97,8 @@ class WorkerTable implements StateStore {
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   #calls = 0
+  /** Asked to close: from then on the end of the worker is no loss, and may be told in one breath with its answer. */
+  #closing = false
   #closed = false
 
   constructor(worker: Worker, onTrouble: (trouble: TableTrouble) => void) {
@@ -108,7 +110,8 @@ class WorkerTable implements StateStore {
     })
     // Its locks are gone with it: another Hive may come at any moment.
     const lose = (error: Error) => {
-      if (!this.#closed) onTrouble({ trouble: `the service table has failed (${error.message})`, isLost: true })
+      if (!this.#closing && !this.#closed)
+        onTrouble({ trouble: `the service table has failed (${error.message})`, isLost: true })
       this.#fail(error)
     }
     worker.on('error', lose)
@@ -160,6 +163,7 @@ class WorkerTable implements StateStore {
 
   async close(): Promise<void> {
     if (this.#closed) return
+    this.#closing = true
     await this.#call({ op: 'close' }).catch(() => undefined) // a dead worker is closed, too
     this.#closed = true
     if (this.#proving) clearTimeout(this.#proving)
