@@ -186,7 +186,7 @@ for (const runner of FEATURE_RUNNERS)
       const stats = await until(
         async () => {
           const { body } = await hive.call('GET', '/services/web/stats')
-          return body.history.length >= 3 ? body : null
+          return body.history.length >= 3 && body.current !== null ? body : null
         },
         PATIENCE_MS,
         'a history',

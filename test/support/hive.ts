@@ -52,16 +52,34 @@ export interface HiveOptions {
 /** How many Hives of this test process still use a directory, and which directories were made here. */
 const uses = new Map<string, number>()
 const own = new Set<string>()
+/** Directories whose last Hive was closed by its test while it had cocoons. */
+const abandoned = new Set<string>()
 
 function take(directory: string): void {
   uses.set(directory, (uses.get(directory) ?? 0) + 1)
 }
 
 /** Hooks run in the order of their making: the first Hive's must not remove what a second one goes on with. */
-async function leave(directory: string): Promise<void> {
+async function leave(directory: string, options: HiveOptions): Promise<void> {
   const left = (uses.get(directory) ?? 1) - 1
   uses.set(directory, left)
-  if (left === 0 && own.delete(directory)) await rm(directory, { recursive: true, force: true })
+  if (left > 0 || !own.delete(directory)) return
+  try {
+    await clear(directory, options)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** Cocoons outlive a Hive that the test has closed: what still has one is removed by a last Hive. */
+async function clear(directory: string, options: HiveOptions): Promise<void> {
+  if (!abandoned.delete(directory) || options.drivers !== undefined) return
+  const { hive, end } = await start(directory, options)
+  try {
+    await removeAll(hive)
+  } finally {
+    await end()
+  }
 }
 
 /** A whole Hive in this process on a free port, with its own state directory; its cocoons are removed after the test. */
@@ -69,37 +87,54 @@ export async function openHive(t: TestContext, options: HiveOptions = {}): Promi
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'hive-test-')))
   if (options.directory === undefined) own.add(directory)
   take(directory)
-  const config = configOf(directory, options)
-  const { token, masterKey } = config
-  const { state, table } = await openState({ path: directory, token, masterKey })
-  let hive: TestHive | null = null
+  let started: Started | null = null
   // One hook for all of it: hooks run in the order of their making, and a closed table removes no cocoon.
   t.after(async () => {
     try {
-      if (hive) await removeAll(hive)
+      if (started) await removeAll(started.hive)
     } finally {
-      await hive?.close()
-      await table.close() // also when building fails: its worker would keep the test process alive
-      await leave(directory)
+      await started?.end()
+      await leave(directory, options)
     }
   })
+  started = await start(directory, options)
+  return started.hive
+}
+
+interface Started {
+  readonly hive: TestHive
+  readonly end: () => Promise<void>
+}
+
+async function start(directory: string, options: HiveOptions): Promise<Started> {
+  const config = configOf(directory, options)
+  const { token, masterKey } = config
+  const { state, table } = await openState({ path: directory, token, masterKey })
   const lines: string[] = []
   const logLevel = options.env?.['HIVE_LOG_LEVEL'] === undefined ? 'debug' : config.logLevel
   const log = createLogger({ logLevel }, sink(lines))
-  const parts = { config, state, table, log, version: 'test' }
-  const app = await buildApp({
-    ...parts,
-    ...(options.drivers && { drivers: options.drivers }),
-    ...(options.clock && { clock: options.clock }),
-    ...(options.signalingTimings && { signalingTimings: options.signalingTimings }),
-    ...(options.statsIntervalMs && { statsIntervalMs: options.statsIntervalMs }),
-  })
-  await app.listen({ host: '127.0.0.1', port: 0 })
-  const { port } = app.server.address() as AddressInfo
-  const url = `http://127.0.0.1:${port}`
-  app.services.setOrigins({ base: url, ofCocoon: (name) => `http://${name}.localhost:${port}` })
-  hive = client({ app, url, port, directory, token: state.token.reveal(), log: () => lines.join('') })
-  return hive
+  try {
+    const app = await buildApp({
+      ...{ config, state, table, log, version: 'test' },
+      ...(options.drivers && { drivers: options.drivers }),
+      ...(options.clock && { clock: options.clock }),
+      ...(options.signalingTimings && { signalingTimings: options.signalingTimings }),
+      ...(options.statsIntervalMs && { statsIntervalMs: options.statsIntervalMs }),
+    })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const { port } = app.server.address() as AddressInfo
+    const url = `http://127.0.0.1:${port}`
+    app.services.setOrigins({ base: url, ofCocoon: (name) => `http://${name}.localhost:${port}` })
+    const hive = client({ app, url, port, directory, token: state.token.reveal(), log: () => lines.join('') })
+    const end = async () => {
+      await hive.close()
+      await table.close()
+    }
+    return { hive, end }
+  } catch (error) {
+    await table.close() // its worker would keep the test process alive
+    throw error
+  }
 }
 
 function configOf(directory: string, options: HiveOptions) {
@@ -145,6 +180,8 @@ function client(base: Pick<TestHive, 'app' | 'url' | 'port' | 'directory' | 'tok
       return record
     },
     close: () => {
+      if ([...base.app.services.rows()].some(({ record }) => record.state !== 'removed')) abandoned.add(base.directory)
+      else abandoned.delete(base.directory)
       closed ??= base.app.close().then(() => undefined)
       return closed
     },
