@@ -125,30 +125,30 @@ suite('starting', { concurrency: 2 }, () => {
 })
 
 suite('ending', { concurrency: 2 }, () => {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    test(`${signal} ends Hive with 0, its cocoons live on, and the next start adopts them`, async (t) => {
-      const bench = await serverBench(t, { COCOON_KINDS: NATIVE })
-      const first = bench.start()
-      const { body: before } = await first.call('POST', '/spawn?wait=ready', { kind: 'native', name: 'survivor' })
-      assert.equal(before.state, 'running')
-      first.child.kill(signal)
-      assert.equal(await first.exit(), 0)
-      assert.match(first.output(), /Hive has stopped/)
-      assert.doesNotThrow(() => process.kill(before.pid, 0), 'its process must run')
-      const second = bench.start()
-      const { body: after } = await second.call('GET', '/services/survivor?wait=ready')
-      assert.deepEqual(
-        { id: after.id, pid: after.pid, attempt: after.attempt, state: after.state, restarts: after.restarts },
-        { id: before.id, pid: before.pid, attempt: 1, state: 'running', restarts: 0 },
-      )
-      const { control } = await second.ports()
-      const answer = await until(
-        async () => (await fetch(`http://127.0.0.1:${control}/cocoons/survivor/`)).status === 200,
-        10_000,
-        'the adopted cocoon answers',
-      )
-      assert.ok(answer)
-    })
+  // TERM and HUP: test/crash/shutdown.test.ts.
+  test('SIGINT ends Hive with 0, its cocoons live on, and the next start adopts them', async (t) => {
+    const bench = await serverBench(t, { COCOON_KINDS: NATIVE })
+    const first = bench.start()
+    const { body: before } = await first.call('POST', '/spawn?wait=ready', { kind: 'native', name: 'survivor' })
+    assert.equal(before.state, 'running')
+    first.child.kill('SIGINT')
+    assert.equal(await first.exit(), 0)
+    assert.match(first.output(), /Hive has stopped/)
+    assert.doesNotThrow(() => process.kill(before.pid, 0), 'its process must run')
+    const second = bench.start()
+    const { body: after } = await second.call('GET', '/services/survivor?wait=ready')
+    assert.deepEqual(
+      { id: after.id, pid: after.pid, attempt: after.attempt, state: after.state, restarts: after.restarts },
+      { id: before.id, pid: before.pid, attempt: 1, state: 'running', restarts: 0 },
+    )
+    const { control } = await second.ports()
+    const answer = await until(
+      async () => (await fetch(`http://127.0.0.1:${control}/cocoons/survivor/`)).status === 200,
+      10_000,
+      'the adopted cocoon answers',
+    )
+    assert.ok(answer)
+  })
 
   test('HIVE_STOP_ON_EXIT stops every cocoon first, and the next start leaves them stopped', async (t) => {
     const bench = await serverBench(t, { COCOON_KINDS: NATIVE, HIVE_STOP_ON_EXIT: 'on' })

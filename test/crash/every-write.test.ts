@@ -22,7 +22,7 @@ interface Sweep {
 const tracing = noStrace()
 const PROGRAM = [new URL('../support/fixtures/failpoint-hive.ts', import.meta.url).pathname]
 const SWEEPS: readonly Sweep[] = [
-  kills('fsync,fdatasync', 60, 3),
+  kills('fsync,fdatasync', 60, 2),
   kills('pwrite64', 300, 1),
   kills('rename', 4, 1),
   {

@@ -28,7 +28,7 @@ async function refuses({ port }: HiveProcess): Promise<boolean> {
 }
 
 describe('Hive is asked to end', () => {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const)
     it(`F64: ${signal}: no new connections, answers under way are finished, cocoons live on, exit 0`, async (t) => {
       const { world, hive } = await running(t)
       const workers = workersOf(world.run)
