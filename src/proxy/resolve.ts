@@ -97,6 +97,10 @@ function ownsPrefix(found: RouteAnswer): boolean {
 
 const ENDED = '`hive show <name> --post-mortem` says why, `hive start <name>` starts it again.'
 
+function endedText(state: string): string {
+  return state === 'stopping' ? 'This cocoon is being stopped.' : `This cocoon has ended: it is ${state}.`
+}
+
 function openRoute(found: Exclude<RouteAnswer, { answer: 'sleeping' }>): Route {
   switch (found.answer) {
     case 'open':
@@ -106,7 +110,7 @@ function openRoute(found: Exclude<RouteAnswer, { answer: 'sleeping' }>): Route {
         retryAfterS: found.retryAfterS,
       })
     case 'ended':
-      throw new HiveError('HIVE_COCOON_NOT_READY', `This cocoon has ended: it is ${found.state}. ${ENDED}`)
+      throw new HiveError('HIVE_COCOON_NOT_READY', `${endedText(found.state)} ${ENDED}`)
     case 'no-endpoint':
       throw new HiveError('HIVE_COCOON_NO_ENDPOINT', 'This cocoon runs, but its kind declares no port.')
     case 'removed':
