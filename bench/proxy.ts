@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { delayAtHalfLoad, idleSockets, stream, type Throughput, throughput } from './proxy/measures.ts'
 import { PEERS, type PeerName, setStage } from './proxy/peers.ts'
+import { sayUsage } from './usage.ts'
 
 /**
  * The proxy beside three others before the same cocoon, each in a process on one core, in one run: a bare node:http +
@@ -15,6 +16,7 @@ import { PEERS, type PeerName, setStage } from './proxy/peers.ts'
  * On a machine that does other things too, compare CPU per request; requests per second are what is left of the core.
  */
 
+sayUsage('npm run bench:proxy -- [--quick] [--json] [--only small,large,delay,stream,sockets] [--peers bare,stock,chp]')
 const MEASURES = ['small', 'large', 'delay', 'stream', 'sockets'] as const
 const { values } = parseArgs({
   options: {
