@@ -12,7 +12,7 @@ import type { RequestTrace } from './tracer.ts'
 import type { TrafficMeter } from './traffic.ts'
 import { hasBody, type StalledSide, Upload } from './upload.ts'
 import { unreachable, upstreamError, upstreamTimeout } from './upstream-error.ts'
-import { cleanReason, cut, endWith, textOf } from './wire.ts'
+import { cleanReason, cut, textOf } from './wire.ts'
 import { bytesPassed } from './young-garbage.ts'
 
 /** Interim answers a cocoon may send before its real one. */
@@ -123,7 +123,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     if (this.#done) return
     this.#finish(0)
     if (this.#held === null) this.#parts.res.end()
-    else endWith(this.#parts.res, this.#held)
+    else this.#parts.res.end(this.#held)
     this.#dropUpload()
   }
 

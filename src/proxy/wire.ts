@@ -19,20 +19,3 @@ export function cut(req: IncomingMessage, res: ServerResponse): void {
   if (req.httpVersionMinor === 0) res.socket?.resetAndDestroy()
   else res.destroy()
 }
-
-/**
- * Sends head and body with one write of one string: what `end(body)` does is a vector of three, for which Node allocates
- * and converts each by itself.
- */
-export function endWith(res: ServerResponse, body: Buffer): void {
-  const { socket } = res
-  // Pipelined answers wait for their turn without a socket, and chunks have frames.
-  if (socket === null || res.chunkedEncoding) {
-    res.end(body)
-    return
-  }
-  socket.cork()
-  res.write(body.toString('latin1'), 'latin1')
-  socket.uncork()
-  res.end()
-}
