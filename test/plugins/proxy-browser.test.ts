@@ -29,7 +29,10 @@ before(async () => {
   browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS })
 })
 after(async () => {
+  // A browser that hangs, as it was seen to, must fail this file and not hold up the whole run.
+  const late = setTimeout(() => process.exit(1), 20_000)
   await browser?.close()
+  clearTimeout(late)
   // Kept only when somebody wants to look at what the browser showed.
   if (shots !== '' && process.env['HIVE_TEST_KEEP'] === undefined) await rm(shots, { recursive: true })
 })
