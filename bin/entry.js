@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import module from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { chooseProgram } from './built.js'
 
-// A clone has the sources, which Node 24 runs as they are; the published package has only what `npm run build` made.
-const SOURCE = new URL('../src/cli/main.ts', import.meta.url)
-const BUILT = new URL('../dist/src/cli/main.js', import.meta.url)
+const ROOT = new URL('..', import.meta.url)
 
 /**
  * The one place where the command line meets the process: its environment and its streams.
@@ -12,12 +12,12 @@ const BUILT = new URL('../dist/src/cli/main.js', import.meta.url)
  * @returns {Promise<number>} the exit code.
  */
 export async function runHive(argv) {
-  const fromSource = existsSync(SOURCE)
+  const { file, fromSource } = chooseProgram(fileURLToPath(ROOT))
   // Types are stripped and code is compiled once, not at each command (nodejs.org/api/module.html#module-compile-cache).
   // A built server is better off without: the cache stays in its memory, and it starts once.
   if (fromSource || argv[0] !== 'serve') module.enableCompileCache?.()
   for (const stream of [process.stdout, process.stderr]) stream.on('error', endQuietly)
-  const { main } = await import(fromSource ? SOURCE.href : BUILT.href)
+  const { main } = await import(pathToFileURL(file).href)
   return main(argv, process.env, { stdout: process.stdout, stderr: process.stderr, version: version() })
 }
 
@@ -27,5 +27,5 @@ function endQuietly(error) {
 }
 
 function version() {
-  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+  return JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')).version
 }

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import type { AddressInfo, Server } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { buildApp } from './app.ts'
 import { readConfig } from './config.ts'
 import { standardOutput } from './log-output.ts'
 import { createLogger } from './logging.ts'
@@ -70,7 +69,11 @@ function exitCodeOf(error: unknown): number | null {
 async function open(config: HiveConfig, log: Logger): Promise<{ app: FastifyInstance; state: StateDirectory }> {
   const { stateDir: path, token, masterKey } = config
   const onTrouble = (trouble: TableTrouble) => onTableTrouble(trouble, log)
-  const { state, table, mended } = await openState({ path, token, masterKey }, onTrouble)
+  const opening = openState({ path, token, masterKey }, onTrouble)
+  opening.catch(() => undefined) // it is awaited below
+  // The table's thread starts while this one is busy with loading the app.
+  const { buildApp } = await import('./app.ts')
+  const { state, table, mended } = await opening
   for (const what of mended) log.warn(what)
   try {
     const app = await buildApp({ config, state, table, log, version: version() })
@@ -220,6 +223,6 @@ function exitNow(code: number): never {
 }
 
 function version(): string {
-  const file = import.meta.url.endsWith('.ts') ? '../package.json' : '../../package.json'
-  return (JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8')) as { version: string }).version
+  // The same from src/ and from dist/.
+  return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
 }

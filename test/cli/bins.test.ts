@@ -119,7 +119,7 @@ test('a signal to adi reaches the other adi, and its end by a signal is handed b
 async function packageWith(t: TestContext, node: string | null): Promise<string> {
   const directory = await temporary(t)
   await mkdir(join(directory, 'bin'))
-  for (const file of ['hive.js', 'adi.js', 'entry.js', 'own-node.js']) {
+  for (const file of ['hive.js', 'adi.js', 'entry.js', 'built.js', 'own-node.js']) {
     await copyFile(join(ROOT, 'bin', file), join(directory, 'bin', file))
   }
   await writeFile(join(directory, 'package.json'), '{"type":"module","version":"1.2.3"}')
@@ -169,7 +169,8 @@ const HOST_NODE = ['/usr/bin/node', '/usr/local/bin/node'].find((path) => exists
 test('the bins and checks parse on whatever Node the host has', {
   skip: HOST_NODE === null && 'no Node on the host',
 }, async () => {
-  for (const file of ['bin/hive.js', 'bin/adi.js', 'bin/entry.js', 'bin/own-node.js', 'scripts/check-node.js']) {
+  const bins = ['hive', 'adi', 'entry', 'built', 'own-node'].map((name) => `bin/${name}.js`)
+  for (const file of [...bins, 'scripts/check-node.js', 'scripts/build.js']) {
     const child = spawn(HOST_NODE ?? '', ['--check', join(ROOT, file)], { env: { PATH: '' }, stdio: 'pipe' })
     assert.deepEqual(await ended(child), { code: 0, stdout: '', stderr: '' }, file)
   }
