@@ -72,7 +72,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       const { id, volumes = false } = request.query
       const ids = id === undefined ? null : [id].flat()
       const report = await reapOrphans(parts(), { ids, volumes }, limit(REAP_LIMIT_MS))
-      for (const each of report.reaped) request.log.warn({ orphan: each }, 'an orphan was removed')
+      for (const each of report.reaped) request.log.warn({ reqId: request.id, orphan: each }, 'an orphan was removed')
       return report
     },
   )

@@ -20,7 +20,6 @@ interface RunningAction {
  */
 export class ServiceActor {
   readonly #parts: SupervisorParts
-  readonly #log: Logger
   readonly #context: ActionContext
   readonly #backoff = new Backoff(500, 30_000)
   #row: ServiceRow
@@ -28,16 +27,19 @@ export class ServiceActor {
   #running: RunningAction | null = null
   #retry: NodeJS.Timeout | null = null
   #closed = false
+  #ownLog: Logger | null = null
 
   constructor(parts: SupervisorParts, driver: RunnerDriver, row: ServiceRow) {
     this.#parts = parts
     this.#row = row
-    const { id, name, kind, request_id } = row.record
-    this.#log = parts.log.child({ service: name, id, kind, request_id })
+    const { id } = row.record
+    const log = () => this.#log
     this.#context = {
       parts,
       driver,
-      log: this.#log,
+      get log() {
+        return log()
+      },
       row: () => this.#row,
       observe: (attempt, fact) => this.observe(attempt, fact),
       intend: (request) => this.intend(request),
@@ -47,6 +49,13 @@ export class ServiceActor {
 
   get row(): ServiceRow {
     return this.#row
+  }
+
+  /** Made when there is something to say: at a start with a thousand services mostly nothing is. */
+  get #log(): Logger {
+    const { id, name, kind, request_id } = this.#row.record
+    this.#ownLog ??= this.#parts.log.child({ service: name, id, kind, request_id })
+    return this.#ownLog
   }
 
   intend(request: IntentRequest): Promise<Step> {

@@ -61,7 +61,7 @@ export function createScriptDriver(
     remove: async (handle, _options, signal) => removeService(host, parseHandle(handle), signal),
     list: async (signal) => {
       signal.throwIfAborted()
-      return listAttempts(host)
+      return listAttempts(host, signal)
     },
     paused: async (handles) => pausedAmong(handles, host.bootId),
     listens: (handle, binding, signal) => listens(host, handle, { binding, signal }),

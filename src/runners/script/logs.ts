@@ -1,4 +1,4 @@
-import { watch } from 'node:fs'
+import { fstatSync, watch } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -39,10 +39,11 @@ export async function* readOutput(
   try {
     for (;;) {
       const news = query.follow ? armWatch(join(output.directory, 'output')) : null
+      const sizes = sizesOf(files)
       try {
         at = yield* readToEnd({ output, files, at, isEnd: !query.follow, signal })
         if (news === null) break
-        await news.wait(signal)
+        await news.wait(() => sizesOf(files) !== sizes, signal)
       } finally {
         news?.close()
       }
@@ -52,6 +53,11 @@ export async function* readOutput(
   } finally {
     await closeOutputFiles(files)
   }
+}
+
+/** What two fstat(2) tell at once, since hundreds of cocoons are asked again and again. */
+function sizesOf(files: OutputFiles): string {
+  return OUTPUT_STREAMS.map((stream) => fstatSync(files[stream].file.fd).size).join(' ')
 }
 
 interface Reading {
@@ -154,11 +160,14 @@ function armWatch(directory: string) {
   }
   return {
     close,
-    async wait(signal: AbortSignal): Promise<void> {
-      const waited = new AbortController()
-      const timer = delay(LOOK_EVERY_MS, undefined, { signal: AbortSignal.any([signal, waited.signal]) })
-      await Promise.race([promise, timer.catch(() => undefined)])
-      waited.abort()
+    async wait(isNews: () => boolean, signal: AbortSignal): Promise<void> {
+      const end = () => resolve()
+      const timer = setInterval(() => isNews() && end(), LOOK_EVERY_MS)
+      signal.addEventListener('abort', end)
+      if (signal.aborted) end()
+      await promise
+      signal.removeEventListener('abort', end)
+      clearInterval(timer)
       signal.throwIfAborted()
     },
   }

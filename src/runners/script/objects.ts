@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { OwnedObject, RunnerStatus } from '../driver.ts'
 import type { CocoonIdentity } from './cage.ts'
 import { workerRuns } from './containment.ts'
@@ -12,6 +13,7 @@ import { fateWithoutExit, type WaitTarget } from './waiting.ts'
 
 /** A launcher that has lost its worker writes the exit at once; a stopped launcher never does. */
 const RECORD_LIMIT_MS = 2_000
+const AT_A_TIME = 16
 
 /** Where to look for one attempt, and whom to expect there. */
 export function targetOf(host: ScriptHost, script: ScriptHandle): WaitTarget {
@@ -38,9 +40,15 @@ export async function inspectAttempt(
   return status ?? { state: 'missing' }
 }
 
-/** The newest attempt of every service of this instance. */
-export function listAttempts(host: ScriptHost): OwnedObject[] {
-  return servicesIn(host.runs).flatMap((id) => newestOf(host, id) ?? [])
+/** The newest attempt of every service of this instance; a thousand take a tenth of a second, which others get a part of. */
+export async function listAttempts(host: ScriptHost, signal: AbortSignal): Promise<OwnedObject[]> {
+  const found: OwnedObject[] = []
+  for (const [index, id] of servicesIn(host.runs).entries()) {
+    if (index % AT_A_TIME === AT_A_TIME - 1) await setImmediate(undefined, { signal })
+    const object = newestOf(host, id)
+    if (object !== null) found.push(object)
+  }
+  return found
 }
 
 function newestOf(host: ScriptHost, id: string): OwnedObject | null {

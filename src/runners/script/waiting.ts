@@ -41,7 +41,7 @@ export async function waitForEnd(target: WaitTarget, signal: AbortSignal): Promi
   }
   const tick = () => {
     // The ordinary case, for hundreds of cocoons again and again: it runs, so there is no exit to look for.
-    if (fateWithoutExit(target) === 'runs') timer = setTimeout(tick, LOOK_EVERY_MS)
+    if (stillRuns(target)) timer = setTimeout(tick, LOOK_EVERY_MS)
     else look()
   }
   const onAbort = () => reject(signal.reason)
@@ -55,6 +55,12 @@ export async function waitForEnd(target: WaitTarget, signal: AbortSignal): Promi
     watcher?.close()
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+/** Of the same boot, pid and start time; whether it is still in its leaf matters to those who would signal it. */
+function stillRuns({ identity, bootId }: WaitTarget): boolean {
+  const cocoon = identity()
+  return cocoon.bootId === bootId && cocoon.worker !== null && isAlive(cocoon.worker)
 }
 
 /** `runs` · `recording` = ended, and the launcher is about to write it down · `lost` = nobody will. */

@@ -8,8 +8,11 @@ import { watchHealth } from './health-watch.ts'
 import { idleOver } from './idle-watch.ts'
 import { inspectSurely, persist } from './trouble.ts'
 
-/** Many a worker never listens, and there may be hundreds of them. */
-const RARELY_MS = 2_000
+/** Many a worker never listens, and there may be hundreds of them. A late one waits a third of the time it took itself. */
+const RARELY_MS = 10_000
+/** Who has run for so long and does not listen at the first look is not about to do so. */
+const SETTLED_MS = 10_000
+const SETTLED_PAUSE_MS = 200
 
 type Over =
   | { readonly type: 'idle' }
@@ -73,13 +76,15 @@ async function endUnhealthy(
 
 /** Without a listener the route just stays closed. */
 async function openRoute(context: ActionContext, handle: RunnerHandle, signal: AbortSignal): Promise<void> {
-  const { view } = context.parts
-  const { id, attempt } = context.row().record
+  const { view, clock } = context.parts
+  const { id, attempt, started_at } = context.row().record
   const [binding] = context.row().leases
   // A cocoon that has checks is watched even if its port never opens.
   if (!binding || view.isListening(id, attempt)) return
   const listens = () => context.driver.listens(handle, binding, signal).catch(() => false)
-  const opened = pollUntil(listens, signal, RARELY_MS).then(() => view.setListening(id, attempt))
+  const isSettled = clock.now().getTime() - Date.parse(started_at ?? context.row().attemptAt) > SETTLED_MS
+  const pauses = { ...(isSettled && { firstMs: SETTLED_PAUSE_MS }), longestMs: RARELY_MS }
+  const opened = pollUntil(listens, signal, pauses).then(() => view.setListening(id, attempt))
   if (context.row().config.healthChecks.length === 0) await opened
   else opened.catch(() => undefined) // ends with the signal
 }
