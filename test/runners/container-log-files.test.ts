@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { renameSync, writeFileSync } from 'node:fs'
 import { appendFile, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { readLogFiles } from '../../src/runners/container/file-logs.ts'
 import { FORMATS } from '../../src/runners/container/log-formats.ts'
 import type { OutputBatch } from '../../src/runners/driver.ts'
@@ -124,13 +126,25 @@ for (const engine of ['docker', 'podman'] as const)
   })
 
 describe('the one log file of podman', () => {
+  it('F62: that turns over while a reader begins is no loss, whatever the moment', async (t) => {
+    for (let turns = 0; turns < 60; turns++) {
+      const log = await openLog(t, 'podman')
+      await log.write(1)
+      const lines = follower(t, log)
+      for (let turn = 0; turn < turns; turn++) await nextTurn()
+      writeFileSync(`${log.path}.tmp`, LINE.podman(2))
+      renameSync(`${log.path}.tmp`, log.path)
+      await until(() => lines.at(-1) === 'line 2', 10_000, 'the newer file is read')
+      assert.ok(!lines.includes('LOST'), `after ${turns} turns of the event loop: ${lines}`)
+    }
+  })
+
   it('F62: that came and went while nobody looked leaves a mark for those who follow, too', async (t) => {
     const log = await openLog(t, 'podman')
     await log.write(1)
     const lines = follower(t, log)
     await until(() => lines.length === 1, 10_000, 'it is read')
     // A reader that is held up: nothing of this process runs in between.
-    const { renameSync, writeFileSync } = await import('node:fs')
     for (const at of [2, 3]) {
       writeFileSync(`${log.path}.tmp`, LINE.podman(at))
       renameSync(`${log.path}.tmp`, log.path)

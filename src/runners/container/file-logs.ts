@@ -145,9 +145,14 @@ class Reader {
 
   /** Where an engine keeps one file only, the turn-overs tell whether one came and went unread. */
   async #count(): Promise<void> {
-    const renames = await this.#watch.renames()
-    const isCurrent = (await inodeOf(this.#source.path)) === this.#files.at(-1)?.inode
-    this.#generation = isCurrent ? renames : renames - 1
+    for (let before = await this.#watch.renames(); ; ) {
+      const isCurrent = (await inodeOf(this.#source.path)) === this.#files.at(-1)?.inode
+      const renames = await this.#watch.renames()
+      this.#generation = isCurrent ? renames : renames - 1
+      // A turn-over between the two looks would be one too many, or one too few.
+      if (renames === before) return
+      before = renames
+    }
   }
 
   async #isRemoved(): Promise<boolean> {
