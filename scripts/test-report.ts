@@ -8,6 +8,8 @@ interface TestEvent {
   readonly data: {
     readonly name?: string
     readonly file?: string
+    /** The test file that was run; `file` is where the test is written, which may be a shared one. */
+    readonly entryFile?: string
     readonly classname?: string
     readonly skip?: string | boolean
   }
@@ -34,7 +36,7 @@ export default async function* report(source: AsyncIterable<TestEvent>): AsyncGe
 
 async function* take(source: AsyncIterable<TestEvent>, { skipped, failedFiles }: Notes): AsyncGenerator<TestEvent> {
   for await (const event of source) {
-    const { name, file, classname, skip } = event.data
+    const { name, classname, skip, file: written, entryFile: file = written } = event.data
     if (event.type === 'test:fail' && file !== undefined) failedFiles.add(relative(process.cwd(), file))
     if (event.type === 'test:pass' && skip !== undefined) {
       const title = [file === undefined ? null : relative(process.cwd(), file), classname, name]

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 
 export interface RelayTarget {
   readonly host: string
@@ -22,6 +23,9 @@ export interface Relay {
 }
 
 const CONNECT_MS = 10_000
+/** How long a connection is held while its target refuses, or is nowhere. */
+const PATIENCE_MS = 2_000
+const PAUSE_MS = 50
 const KEEPALIVE_MS = 30_000
 const MOST_CONNECTIONS = 10_000
 
@@ -47,31 +51,53 @@ async function admit(
   socket: Socket,
   { target, accepts, open }: Pick<RelayOptions, 'target' | 'accepts'> & { readonly open: Set<Socket> },
 ): Promise<void> {
-  const isAccepted = await accepts(socket)
-  const to = typeof target === 'function' ? target() : target
-  if (isAccepted && to && !socket.destroyed) pass(socket, to, open)
-  else socket.destroy()
+  const to = (await accepts(socket)) ? await reach(typeof target === 'function' ? target : () => target, socket) : null
+  if (to === null) return void socket.destroy()
+  open.add(to)
+  to.on('close', () => open.delete(to))
+  join(socket, to)
 }
 
-function pass(from: Socket, target: RelayTarget, open: Set<Socket>): void {
+/**
+ * Connects to where the target is now, again and again for a while: a provider that is started anew, or another one in
+ * its place, is there in a moment.
+ *
+ * @returns null if nothing answers, or who asks has gone.
+ */
+async function reach(target: Dial, from: Socket): Promise<Socket | null> {
+  const end = performance.now() + PATIENCE_MS
+  for (;;) {
+    const at = target()
+    const to = at === null ? null : await dial(at, from)
+    if (to !== null || from.destroyed || performance.now() > end) return to
+    await delay(PAUSE_MS)
+  }
+}
+
+async function dial(target: RelayTarget, from: Socket): Promise<Socket | null> {
   const to = connect({ ...target, allowHalfOpen: true })
-  const late = setTimeout(() => to.destroy(), CONNECT_MS)
-  to.on('connect', () => clearTimeout(late))
   to.on('error', () => to.destroy())
+  const giveUp = () => to.destroy()
+  const late = setTimeout(giveUp, CONNECT_MS)
+  from.once('close', giveUp)
+  await Promise.race([once(to, 'connect'), once(to, 'close')]).catch(() => undefined) // 'error'; 'close' follows
+  clearTimeout(late)
+  from.off('close', giveUp)
+  if (!from.destroyed && !to.destroyed) return to
+  to.destroy()
+  return null
+}
+
+function join(from: Socket, to: Socket): void {
   for (const [one, other] of [
     [from, to],
     [to, from],
   ] as const) {
-    open.add(one)
     one.setKeepAlive(true, KEEPALIVE_MS)
     one.setNoDelay(true)
     // pipe() ends the other side after a half-close; only a broken one takes the other with it.
     one.pipe(other)
-    one.on('close', () => {
-      clearTimeout(late)
-      open.delete(one)
-      other.destroySoon()
-    })
+    one.on('close', () => other.destroySoon())
   }
 }
 

@@ -33,17 +33,48 @@ describe('a relay', () => {
     const nowhere = { host: '127.0.0.1', port: await freePort() }
     const relay = await openRelay({ listen: { host: '127.0.0.1', port: 0 }, target: nowhere, accepts: () => true })
     t.after(() => relay.close())
-    for (let n = 0; n < 3; n++) {
+    const refused = [1, 2, 3].map(async () => {
       const socket = connect(relay.port, '127.0.0.1')
       socket.on('error', () => undefined)
       await once(socket, 'close')
-    }
+    })
+    await Promise.all(refused)
     const target = await openTarget(t, (socket) => socket.resetAndDestroy())
     const second = await openRelay({ listen: { host: '127.0.0.1', port: 0 }, target, accepts: () => true })
     t.after(() => second.close())
     const socket = connect(second.port, '127.0.0.1')
     socket.on('error', () => undefined)
     await once(socket, 'close')
+  })
+
+  test('holds a connection while its target moves, and passes on what was sent meanwhile', async (t) => {
+    const dead = { host: '127.0.0.1', port: await freePort() }
+    const living = await openTarget(t, (socket) => socket.pipe(socket))
+    const places = [dead, null, dead, living]
+    const target = () => (places.length > 1 ? (places.shift() ?? null) : living)
+    const relay = await openRelay({ listen: { host: '127.0.0.1', port: 0 }, target, accepts: () => true })
+    t.after(() => relay.close())
+    const socket = connect({ port: relay.port, host: '127.0.0.1', allowHalfOpen: true })
+    socket.end('hello')
+    let heard = ''
+    for await (const chunk of socket) heard += String(chunk)
+    assert.equal(heard, 'hello')
+  })
+
+  test('close ends what is held, too', async (t) => {
+    const asked = Promise.withResolvers<void>()
+    const target = () => {
+      asked.resolve()
+      return null
+    }
+    const relay = await openRelay({ listen: { host: '127.0.0.1', port: 0 }, target, accepts: () => true })
+    const socket = connect(relay.port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    t.after(() => socket.destroy())
+    await asked.promise
+    const ended = once(socket.resume(), 'end')
+    await relay.close()
+    await within(ended, 5_000, 'the end of the connection')
   })
 
   test('close takes its connections with it, on both sides', async (t) => {
