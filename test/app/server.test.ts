@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import test, { suite } from 'node:test'
 import { until, within } from '../support/deadline.ts'
 import { serverBench } from '../support/hive-server.ts'
-import { rawConnect, readAll, readUntil } from '../support/raw-http.ts'
+import { rawConnect, readAll } from '../support/raw-http.ts'
 import { HTTPD } from '../support/script-bench.ts'
 
 /** Everything here runs the server as a process of its own, as users do. */
@@ -39,26 +39,6 @@ suite('starting', { concurrency: 2 }, () => {
       assert.match(output, new RegExp(`^ {2}${named} `, 'm'))
     for (const entry of [1, 2, 3]) assert.match(output, new RegExp(`^ {2}COCOON_KINDS entry ${entry} `, 'm'))
     assert.doesNotMatch(output, /planted-(?:key|value|\{)|planted token/)
-  })
-
-  test('F12: a second Hive on the same state directory says so and ends, and the first goes on', async (t) => {
-    const bench = await serverBench(t)
-    const first = bench.start()
-    await first.ports()
-    const second = bench.start()
-    assert.equal(await second.exit(), 73)
-    assert.match(second.output(), /Hive cannot start: .*another Hive uses this state directory.*HIVE_STATE_DIR/)
-    assert.equal((await first.call('GET', '/readyz')).status, 200)
-  })
-
-  test('F12: a lock that a killed Hive left is no lock', async (t) => {
-    const bench = await serverBench(t)
-    const first = bench.start()
-    await first.ports()
-    first.child.kill('SIGKILL')
-    assert.equal(await first.exit(), 'SIGKILL')
-    const second = bench.start()
-    assert.equal((await second.call('GET', '/readyz')).status, 200)
   })
 
   test('a state directory that is a file is refused with the mend, exit code 73', async (t) => {
@@ -168,28 +148,6 @@ suite('ending', { concurrency: 2 }, () => {
       assert.deepEqual([body.state, body.desired, body.exit.reason], ['stopped', 'stopped', 'stopped'])
       assert.equal((await second.call('POST', `/services/${name}/start?wait=ready`)).body.state, 'running')
     }
-  })
-
-  test('a client that never finishes its request holds up neither the first signal for long nor the second at all', async (t) => {
-    const bench = await serverBench(t)
-    const half = 'POST /spawn HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n'
-    const patient = bench.start()
-    const { control } = await patient.ports()
-    const token = await patient.token()
-    const socket = await rawConnect(t, control)
-    socket.write(`${half}Authorization: Bearer ${token}\r\nExpect: 100-continue\r\n\r\n`)
-    await readUntil(socket, (text) => text.includes('100 Continue'))
-    patient.child.kill('SIGTERM')
-    await patient.line('shutting down; cocoons live on')
-    patient.child.kill('SIGTERM')
-    assert.equal(await patient.exit(), 143)
-
-    const cut = bench.start()
-    const other = await rawConnect(t, (await cut.ports()).control)
-    other.write(`${half}Authorization: Bearer ${token}\r\nExpect: 100-continue\r\n\r\n`)
-    await readUntil(other, (text) => text.includes('100 Continue'))
-    cut.child.kill('SIGTERM')
-    assert.equal(await cut.exit(), 0, 'it is cut off, and Hive ends well')
   })
 
   test('a wait under way is answered when Hive ends', async (t) => {
