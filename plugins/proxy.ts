@@ -83,8 +83,6 @@ async function mount(scope: FastifyInstance, proxy: CocoonProxy): Promise<void> 
   scope.addHook('onRoute', (route) => {
     route.schema = { ...route.schema, hide: true }
   })
-  // A child logger for each request would take a twentieth of its time, mostly for redaction, and write nothing.
-  scope.setChildLoggerFactory((logger) => logger)
   scope.addHook('onRequest', (request, reply) => {
     reply.hijack()
     proxy.forward(request.raw, reply.raw, request.id)

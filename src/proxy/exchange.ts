@@ -17,8 +17,6 @@ import { bytesPassed } from './young-garbage.ts'
 
 /** Interim answers a cocoon may send before its real one. */
 const MAX_INTERIM = 8
-/** Up to this a first piece of a body waits for the end of its tick; head and body then fit Node's own write buffer. */
-const HELD_BYTES = 8_192
 
 export interface ExchangeParts {
   readonly req: IncomingMessage
@@ -43,6 +41,7 @@ export interface ExchangeParts {
  * it: the whole answer, a failure, or the client going away; each cancels everything else.
  */
 export class Exchange implements Dispatcher.DispatchHandler, Timed {
+  slot = -1
   readonly #parts: ExchangeParts
   #upload: Upload | null = null
   #controller: Dispatcher.DispatchController | null = null
@@ -50,8 +49,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   #dueAt = Number.POSITIVE_INFINITY
   /** Data has passed since the clock looked. */
   #moved = false
-  /** A small first piece of the body that came with the head; not written yet. */
-  #held: Buffer | null = null
   #done = false
   #answered = false
   #interim = 0
@@ -106,12 +103,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
     activity?.note('request')
     meter.sent(chunk.length)
     bytesPassed(chunk.length)
-    if (!this.#flushed && this.#held === null && chunk.length <= HELD_BYTES) {
-      this.#held = chunk
-      return
-    }
     this.#flushed = true
-    this.#writeHeld()
     if (res.write(chunk)) return
     controller.pause()
     if (this.#listensForDrain) return
@@ -122,8 +114,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   onResponseEnd(): void {
     if (this.#done) return
     this.#finish(0)
-    if (this.#held === null) this.#parts.res.end()
-    else this.#parts.res.end(this.#held)
+    this.#parts.res.end()
     this.#dropUpload()
   }
 
@@ -134,13 +125,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Timed {
   flushHead(): void {
     if (this.#done || this.#flushed) return
     this.#flushed = true
-    if (this.#held === null) this.#parts.res.flushHeaders()
-    else this.#writeHeld()
-  }
-
-  #writeHeld(): void {
-    if (this.#held !== null) this.#parts.res.write(this.#held)
-    this.#held = null
+    this.#parts.res.flushHeaders()
   }
 
   look(nowMs: number): void {
