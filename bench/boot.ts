@@ -33,7 +33,7 @@ const [records, running, rounds] = [values.records, values.running, values.round
 ]
 const AT_ONCE = 16
 const PAGES = 50
-const SETTLE_MS = 8_000
+const SETTLE_MS = 20_000
 const ADOPTION_LIMIT_MS = 60_000
 
 const kinds = [

@@ -13,7 +13,7 @@ import { fateWithoutExit, type WaitTarget } from './waiting.ts'
 
 /** A launcher that has lost its worker writes the exit at once; a stopped launcher never does. */
 const RECORD_LIMIT_MS = 2_000
-const AT_A_TIME = 16
+const AT_A_TIME = 64
 
 /** Where to look for one attempt, and whom to expect there. */
 export function targetOf(host: ScriptHost, script: ScriptHandle): WaitTarget {
