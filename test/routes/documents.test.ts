@@ -37,6 +37,27 @@ suite('the OpenAPI document', () => {
     assert.doesNotMatch(page.text, /(?:src|href)="(?:https?:)?\/\//)
   })
 
+  test('/docs has its scripts and its pictures, and answers as the other routes do where it has nothing', async (t) => {
+    const hive = await openControl(t)
+    const page = await hive.call('GET', '/docs')
+    const parts = [...page.text.matchAll(/(?:src|href)="\.?\/?([^"]+)"/g)].map(([, part]) => `/${part}`)
+    assert.ok(parts.length > 5, page.text)
+    for (const part of parts) {
+      const got = await fetch(`${hive.url}${part}`)
+      const bytes = (await got.arrayBuffer()).byteLength
+      assert.deepEqual([got.status, got.headers.get('content-length')], [200, String(bytes)], part)
+      const head = await fetch(`${hive.url}${part}`, { method: 'HEAD' })
+      assert.equal(head.headers.get('content-type'), got.headers.get('content-type'))
+    }
+    const [document, read] = await Promise.all(['/openapi.json', '/docs/json'].map((path) => hive.call('GET', path)))
+    assert.deepEqual(read?.body, document?.body)
+    for (const path of ['/docs/nothing', '/docs/static/%2e%2e%2fpackage.json']) {
+      const { status, body } = await hive.call('GET', path)
+      assert.deepEqual([status, body.code], [404, 'HIVE_NOT_FOUND'], path)
+    }
+    assert.equal((await hive.call('POST', '/docs')).status, 405)
+  })
+
   test('has no cocoon address in it, and a name, a summary and the token for every other operation', async () => {
     const document = await committed()
     assert.match(document.openapi, /^3\.1/)
