@@ -6,8 +6,11 @@ import { BUILT_FROM, digestOf } from '../bin/built.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
+/** Without their api, which prom-client loads at each start. */
+const TRACING = ['core', 'otlp-transformer', 'resources', 'sdk-trace'].map((name) => `@opentelemetry/${name}`)
+
 /** What a start does not need, or what reads files beside itself: loaded from node_modules if and when it is used. */
-const EXTERNAL = ['dockerode', '@fastify/swagger-ui', '@opentelemetry/*']
+const EXTERNAL = ['dockerode', '@fastify/swagger-ui', ...TRACING]
 
 /** CommonJS packages in a module: `require` is theirs by right (esbuild.github.io/api/#banner). */
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
+import { worldOf } from '../support/crash/world.ts'
 import { until, within } from '../support/deadline.ts'
 import { listen } from '../support/event-reader.ts'
 import { openHive, type TestHive } from '../support/hive.ts'
@@ -195,4 +196,15 @@ test('a client that leaves before the answer ends the span of its request', asyn
   const span = await collector.one('POST /cocoons/:name/*')
   assert.ok(span.isError)
   assert.equal(span.attributes['http.response.status_code'], undefined)
+})
+
+test('a server of its own, built with one copy of the API and exporting through another, goes on with a trace', async (t) => {
+  const collector = await startCollector(t)
+  const world = await worldOf(t, { env: tracingTo(collector) })
+  const { url, token } = await world.start()
+  await fetch(`${url}/services`, {
+    headers: { authorization: `Bearer ${token}`, traceparent: `00-${TRACE}-${SPAN}-01`, tracestate: 'shop=42' },
+  })
+  const { traceId, parentId, traceState } = await collector.one('GET /services')
+  assert.deepEqual([traceId, parentId, traceState], [TRACE, SPAN, 'shop=42'])
 })
