@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { seqOf, timeOf } from './log-line.ts'
 import { isPosition, listSegments, readRange, type Segment } from './segments.ts'
 import type { ServiceLog } from './service-log.ts'
@@ -5,6 +6,10 @@ import type { ServiceLog } from './service-log.ts'
 /** How much of a file is read at once, and so what a reader holds at most (a single line may be longer). */
 const CHUNK_BYTES = 65_536
 const MAX_IDLE_LOOKS = 5
+/** A line as long as they get, unless it is full of what JSON escapes. */
+const LOOK_BYTES = 32_768
+/** Enough of a line's front for its sequence number. */
+const FRONT_BYTES = 32
 
 /** Where a reader stands; it holds no file open, so an old file can be dropped under it. */
 export interface LogCursor {
@@ -73,7 +78,35 @@ async function placeOf(log: ServiceLog, { seq, segment, offset }: LogCursor) {
   if (segment !== null) return { segment, offset }
   const segments = await listSegments(log.directory)
   const found = segments.findLast(({ firstSeq }) => firstSeq <= seq + 1) ?? segments[0]
-  return found ? { segment: found, offset: 0 } : null
+  return found ? { segment: found, offset: await offsetBefore(found, seq) } : null
+}
+
+/**
+ * Where to begin to read for what comes after `seq`: halved until less than a chunk is left, so that the last lines of a
+ * long file do not cost as much as all of it. Where a look tells nothing, the rest is read in order.
+ *
+ * @returns the offset of a line at or before `seq`, or 0.
+ */
+async function offsetBefore({ path }: Segment, seq: number): Promise<number> {
+  let low = 0
+  let high = (await stat(path).catch(() => null))?.size ?? 0 // whoever reads on notices that it is gone
+  while (high - low > CHUNK_BYTES) {
+    const middle = Math.floor((low + high) / 2)
+    const line = firstLine(await readRange(path, middle, middle + LOOK_BYTES).catch(() => Buffer.alloc(0)))
+    if (line === null) break
+    if (line.seq <= seq) low = middle + line.offset
+    else high = middle
+  }
+  return low
+}
+
+/** The first numbered line that begins in these bytes. */
+function firstLine(bytes: Buffer): { readonly offset: number; readonly seq: number } | null {
+  for (let start = bytes.indexOf(0x0a) + 1; start > 0; start = bytes.indexOf(0x0a, start) + 1) {
+    const seq = seqOf(bytes.toString('latin1', start, start + FRONT_BYTES))
+    if (seq !== null) return { offset: start, seq }
+  }
+  return null
 }
 
 /** Whole lines from an offset; null = the file is gone. */

@@ -75,6 +75,27 @@ test('F62: files turn over, the oldest goes, and a reader that stood in it is to
   await again.close()
 })
 
+test('wherever a reader begins in a long file, it hears exactly what comes next', async (t) => {
+  const log = await ServiceLog.open(await tempDirectory(t))
+  // Among short lines some that are longer than a look: 16 KB of what JSON escapes, and as many bytes without a number.
+  const text = (seq: number) => (seq % 1_000 === 0 ? '\u0001'.repeat(16_000) : `line ${'x'.repeat(seq % 300)}`)
+  for (let seq = 1; seq <= 10_000; seq += 500) {
+    const pieces = Array.from({ length: 500 }, (_none, index) => piece(text(seq + index)))
+    await log.append({ pieces, position: 'p'.repeat(seq % 1_000 === 1 ? 100_000 : 10) }, NOW)
+  }
+  for (let after = 0; after < 10_000; after += 1 + (after % 97)) {
+    const [next] = (await readOn(log, cursorAfter(after), null))?.lines ?? []
+    const { seq, line } = JSON.parse(next ?? 'null') as { seq: number; line: string }
+    assert.deepEqual([seq, line], [after + 1, text(after + 1)])
+  }
+  const { lines, missed } = await readAll(log, cursorAfter(7_777))
+  assert.deepEqual(
+    [lines.map(({ seq }) => seq), missed],
+    [Array.from({ length: 10_000 - 7_777 }, (_none, index) => 7_778 + index), 0],
+  )
+  await log.close()
+})
+
 test('a file that vanished under its readers ends their reading and nothing else', async (t) => {
   const directory = await tempDirectory(t)
   const log = await ServiceLog.open(directory, LIMITS)
