@@ -4,10 +4,10 @@ import { runInNewContext } from 'node:vm'
 const LOOK_EVERY_MS = 1_000
 /** Of one processor: a server that uses more than this is at work. Where others want the processor it may get no more. */
 const BUSY_SHARE = 0.2
-/** Looks in a row: a pause in work is not its end, but what a start leaves is mostly garbage. */
+/** Looks in a row: a pause in work is not its end, but after a start one quiet second is. */
 const BUSY_LOOKS = 2
 const QUIET_LOOKS = 30
-const QUIET_LOOKS_AT_START = 3
+const QUIET_LOOKS_AT_START = 1
 /** In percent; what a start makes is mostly garbage. */
 const GROWTH_AT_START = 30
 /** Buffers count as growth: with 30 percent, answers of 100 KB have the whole heap marked every 150 requests. */
