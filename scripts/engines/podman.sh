@@ -47,9 +47,15 @@ END
   # No port: any loopback registry, such as a fake one of a test, is reached by plain HTTP.
   printf 'unqualified-search-registries = []\n[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n' \
     >"$home/registries.conf"
+  # For each `info` podman asks three times which package a program is from, which reads the lists of all packages: two
+  # thirds of the time it takes, and each Hive of a test asks for it.
+  mkdir -p "$home/bin"
+  printf '#!/bin/sh\nexit 1\n' >"$home/bin/dpkg-query"
+  chmod 0755 "$home/bin/dpkg-query"
 }
 
 podman_env() {
+  echo "PATH=$1/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
   echo "CONTAINERS_CONF=$1/containers.conf CONTAINERS_STORAGE_CONF=$1/storage.conf CONTAINERS_REGISTRIES_CONF=$1/registries.conf"
 }
 
