@@ -14,7 +14,10 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   let reader: Promise<FastifyInstance> | null = null
   for (const path of ['/docs', '/docs/*'])
     app.get(path, { schema: { hide: true } }, async ({ url, headers }, reply) => {
-      reader ??= openReader({ document: app.swagger() as StaticDocumentSpec['document'] })
+      reader ??= openReader({ document: app.swagger() as StaticDocumentSpec['document'] }).catch((error) => {
+        reader = null // the next visitor tries again
+        throw error
+      })
       const answer = await (await reader).inject({ url, headers })
       if (answer.statusCode === 404) return reply.callNotFound()
       // Those of its own connection, which there is none of.
