@@ -68,7 +68,10 @@ export interface Launched {
   readonly pid: number | null
   readonly containerId: string | null
   readonly startedAt: string
-  /** True when an existing object of the same id and attempt was found instead of launching. */
+  /**
+   * True when an existing object of the same id and attempt was found instead of launching. Two starts that meet launch
+   * it once, but Docker may tell both of them that it was theirs.
+   */
   readonly adopted: boolean
   /** What an adopted object was launched with, the exposed port first; null = the ports of the spec. */
   readonly ports: readonly PortBinding[] | null

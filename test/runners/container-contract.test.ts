@@ -45,7 +45,7 @@ function harness({ type, host }: TestEngine): RunnerHarness {
     return made
   }
   return {
-    features: { envPath: '/env', adoptsEnded: true, patienceMs: 15_000 },
+    features: { envPath: '/env', tellsWhoLaunched: type === 'podman', patienceMs: 15_000 },
     driver,
     async spec(worker, overrides) {
       const config = containerConfig({ runner: type, ...WORKERS[worker] })

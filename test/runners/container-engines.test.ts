@@ -6,7 +6,7 @@ import type { ContainerConfig } from '../../src/kinds/kind.ts'
 import { containerName, createOptions } from '../../src/runners/container/create-options.ts'
 import { readHandle } from '../../src/runners/container/handle.ts'
 import { ownHardLimits } from '../../src/runners/container/host-limits.ts'
-import { LaunchRefused, type LaunchSpec, type RunnerHandle } from '../../src/runners/driver.ts'
+import { type Launched, LaunchRefused, type LaunchSpec, type RunnerHandle } from '../../src/runners/driver.ts'
 import { bindingOf, type ContainerBench, containerConfig, openContainerBench } from '../support/container-bench.ts'
 import { until, within } from '../support/deadline.ts'
 import { engineRequest } from '../support/engine-request.ts'
@@ -102,6 +102,19 @@ for (const name of ['docker', 'podman', 'podman-rootless'] as const) {
       assert.deepEqual(await driver.inspect(object.handle, signal), { state: 'missing' })
       const launched = await driver.start(spec, signal)
       assert.deepEqual([launched.containerId, launched.adopted], [readHandle(object.handle).containerId, false])
+    })
+
+    it('F2: is started once, however many starts of it meet', async (t) => {
+      const bench = open(t)
+      const { signal, specWithPort, instanceId } = bench
+      const spec = await specWithPort({ image: TEST_IMAGES.httpd })
+      await createdOnly(engine, spec, instanceId)
+      const began = Math.floor(Date.now() / 1_000)
+      const launches = await Promise.all(Array.from({ length: 8 }, () => bench.driver.start(spec, signal)))
+      assert.equal(new Set(launches.map(({ containerId, pid }) => `${containerId} ${pid}`)).size, 1)
+      const { containerId, startedAt } = launches[0] as Launched
+      assert.ok(launches.every((launched) => launched.startedAt === startedAt))
+      assert.equal(await startsSeen(engine, String(containerId), began), 1)
     })
 
     it('keeps its files from attempt to attempt, and loses them only when re-created', async (t) => {
@@ -267,6 +280,15 @@ async function createdOnly({ host, type, name }: TestEngine, spec: LaunchSpec, i
   const path = `/containers/create?name=${containerName(spec, config, instanceId)}`
   const made = await engineRequest(host, 'POST', path, body)
   assert.equal(made.status, 201, JSON.stringify(made.body))
+}
+
+/** How often the engine says that it has started a container. @param sinceS  Unix seconds. */
+async function startsSeen({ host, type }: TestEngine, containerId: string, sinceS: number): Promise<number> {
+  const filters = encodeURIComponent(JSON.stringify({ container: [containerId], event: ['start'] }))
+  const end = type === 'docker' ? `until=${(Date.now() / 1_000).toFixed(3)}` : 'stream=false'
+  const { status, body } = await engineRequest(host, 'GET', `/events?since=${sinceS}&${end}&filters=${filters}`)
+  assert.equal(status, 200, JSON.stringify(body))
+  return (typeof body === 'string' ? body : JSON.stringify(body)).match(/"Action":"start"/g)?.length ?? 0
 }
 
 async function volumeNames(host: string): Promise<readonly string[]> {

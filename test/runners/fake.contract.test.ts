@@ -26,7 +26,7 @@ function behave(spec: LaunchSpec): FakeBehaviour {
 function fakeHarness(): RunnerHarness {
   const runner = new FakeRunner({ behave })
   return {
-    features: { envPath: '/', adoptsEnded: true, patienceMs: 5_000 },
+    features: { envPath: '/', tellsWhoLaunched: true, patienceMs: 5_000 },
     driver: (instanceId) => runner.driver(instanceId),
     spec: async (worker, overrides) =>
       scriptSpec({ command: worker }, { id: randomUUID(), port: await freePort(), ...overrides }),

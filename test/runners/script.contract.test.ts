@@ -20,7 +20,7 @@ const workers: Readonly<Record<ContractWorker, Pick<ScriptConfig, 'command' | 'a
 async function scriptHarness(forceContainment: 'cgroup' | 'group'): Promise<RunnerHarness> {
   const bench = await openScriptBench({ forceContainment })
   return {
-    features: { envPath: '/env', adoptsEnded: true, patienceMs: 10_000 },
+    features: { envPath: '/env', tellsWhoLaunched: true, patienceMs: 10_000 },
     driver: (instanceId) => bench.driver(instanceId === undefined ? {} : { instanceId }),
     spec: async (worker, overrides) => scriptSpec(workers[worker], { port: await freePort(), ...overrides }),
     visible: (handle) => visible(bench.stateDir, handle),

@@ -86,7 +86,10 @@ export class Engine {
     return mode
   }
 
-  /** @returns false if it ran already. */
+  /**
+   * @returns false if it ran already. Of two calls that meet dockerd (20.10) may say 204 to both, though it starts it
+   * once: whoever waited for the other's start is told 304 only if it looked after its end (moby `containerStart`).
+   */
   async start(id: string, signal: AbortSignal): Promise<boolean> {
     const request = { method: 'POST', path: `/containers/${id}/start` } as const
     return (await this.#call(request, signal, [200, 204, 304], this.#timeouts.startMs)).status !== 304
