@@ -125,10 +125,7 @@ class ContainerDriver implements AllCapable, PauseSeeing {
     try {
       const engine = await this.#pool.withId(id, signal)
       const container = await engine.inspect(containerId, signal)
-      if (container !== null) return statusOf(container)
-      // Another store at the same address knows nothing of our containers; only the same engine can deny one.
-      if (await this.#pool.isStill(engine, signal)) return { state: 'missing' }
-      return { state: 'unreachable', reason: `another engine answers at ${engine.address} now` }
+      return container === null ? { state: 'missing' } : statusOf(container)
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (error instanceof RunnerUnreachable || error instanceof EngineRefusal)

@@ -60,7 +60,7 @@ const FAULTS: Readonly<Record<string, { readonly answer: Answer; readonly after?
   'a connection dropped after the effect': { answer: (response) => void response.socket?.destroy(), after: true },
 }
 /** The engine said no, as it would to what can never work. */
-const NO = /status (?:500|404|409|304)/
+const NO = /status (?:500|409|304)/
 
 async function openBoth(t: TestContext) {
   const engine = await openFakeEngine(t)

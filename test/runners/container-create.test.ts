@@ -7,7 +7,7 @@ import { exitStatus } from '../../src/runners/container/exit-status.ts'
 import { ownHardLimits } from '../../src/runners/container/host-limits.ts'
 import { listeners } from '../../src/runners/container/listens.ts'
 import { ownedObject, statusOf } from '../../src/runners/container/observe.ts'
-import { refusedStart } from '../../src/runners/container/refusals.ts'
+import { refusedCreate, refusedStart } from '../../src/runners/container/refusals.ts'
 import { EngineRefusal } from '../../src/runners/container/request.ts'
 import { LaunchRefused } from '../../src/runners/driver.ts'
 import { bindingOf, containerConfig, containerSpec } from '../support/container-bench.ts'
@@ -191,6 +191,23 @@ describe('what an engine tells', () => {
   it('a list entry without our labels is not ours', () => {
     assert.equal(ownedObject({ Id: 'x', Labels: null }, 'docker', 'e'), null)
     assert.equal(ownedObject({ Labels: { 'hive.id': '1' } }, 'docker', 'e'), null)
+  })
+
+  it('F37: only a missing image is called one; what else is not there is named as the engine names it', () => {
+    const config = containerConfig({ image: 'x' })
+    const spec = containerSpec(config)
+    const refusals = [
+      refusedCreate(new EngineRefusal(404, 'No such image: x'), spec, config),
+      refusedCreate(new EngineRefusal(404, 'plugin "fast" not found'), spec, config),
+      refusedStart(new EngineRefusal(404, 'network inner not found'), spec, config),
+      refusedStart(new EngineRefusal(404, 'No such container: c1'), spec, config),
+    ]
+    assert.deepEqual(
+      refusals.map((error) => error instanceof LaunchRefused),
+      [true, true, true, false],
+    )
+    const words = [/image x is not on the engine/, /plugin "fast" not found/, /network inner not found/, /was removed/]
+    for (const [index, each] of words.entries()) assert.match(refusals[index]?.message ?? '', each)
   })
 
   it('F38: a taken port is told apart, and named', () => {

@@ -8,6 +8,7 @@ import { LaunchRefused, type RunnerDriver, RunnerUnreachable } from '../../src/r
 import { containerConfig, containerSpec } from '../support/container-bench.ts'
 import { until, within } from '../support/deadline.ts'
 import {
+  type Answer,
   breakOff,
   DOCKER_INFO,
   type FakeEngine,
@@ -92,11 +93,45 @@ describe('an engine that answers badly', () => {
     engine.on('DELETE /containers/', (response, request, body) => {
       asked++
       if (asked === 2) engine.on('GET /containers/', json(404, { message: 'No such container' }))
-      json(asked === 1 ? 404 : 204, { message: 'page not found' })(response, request, body)
+      json(asked === 1 ? 404 : 204, { message: 'No such container' })(response, request, body)
     })
     await within(driver.remove(HANDLE, { volumes: false }, signal), 5_000, 'remove')
     assert.equal(asked, 2)
   })
+
+  const strangers: Readonly<Record<string, Answer>> = {
+    'a call that Docker does not know': json(404, { message: 'page not found' }),
+    'a call that Podman does not know': (response) => response.writeHead(404).end('Not Found'),
+    'a web server in front of it': (response) => response.writeHead(404).end('<h1>404 Not Found</h1>'),
+    nothing: (response) => response.writeHead(404).end(),
+    'JSON of somebody else': json(404, { error: 'no route' }),
+  }
+  for (const [name, answer] of Object.entries(strangers)) {
+    it(`F35: a 404 that says ${name} is no proof that anything is gone`, async (t) => {
+      const { engine, driver, signal } = await open(t)
+      const spec = containerSpec(containerConfig({ image: 'x', pull: 'never' }))
+      for (const method of ['GET', 'HEAD', 'POST', 'DELETE']) {
+        for (const thing of ['containers', 'images', 'exec', 'volumes']) engine.on(`${method} /${thing}/`, answer)
+      }
+      const status = await driver.inspect(HANDLE, signal)
+      assert.equal(status.state, 'unreachable')
+      const calls: Readonly<Record<string, () => Promise<unknown>>> = {
+        wait: () => driver.wait(HANDLE, signal),
+        stop: () => driver.stop(HANDLE, 100, signal),
+        remove: () => driver.remove(HANDLE, { volumes: false }, signal),
+        prepare: () => driver.prepare(spec, () => {}, signal),
+        pull: () => driver.prepare(containerSpec(containerConfig({ image: 'x', pull: 'always' })), () => {}, signal),
+        create: () => driver.start(spec, signal),
+        restart: () => driver.start({ ...spec, handle: HANDLE }, signal),
+      }
+      for (const [call, run] of Object.entries(calls))
+        await assert.rejects(within(run(), 5_000, call), RunnerUnreachable, call)
+      engine.on('POST /containers/create', json(201, { Id: ID }))
+      engine.on('HEAD /containers/', (response) => response.writeHead(404).end())
+      const withCommand = containerSpec(containerConfig({ image: 'x', command: ['/bin/worker'] }))
+      await assert.rejects(within(driver.start(withCommand, signal), 5_000, 'a look'), RunnerUnreachable)
+    })
+  }
 
   it('F32: a wait is broken off when the engine hangs, for it would tell nothing any more', async (t) => {
     const { engine, signal } = await open(t)
@@ -202,6 +237,45 @@ describe('an engine that is away', () => {
       'the other engine is noticed',
     )
     assert.equal(status.state, 'unreachable')
+  })
+
+  it('F33: what another store at the same address does not know is neither stopped nor removed', async (t) => {
+    const { engine, driver, signal } = await open(t)
+    await driver.probe(signal)
+    for (const method of ['GET', 'POST', 'DELETE'])
+      engine.on(`${method} /containers/`, json(404, { message: 'No such container: x' }))
+    engine.on('GET /info', json(200, { ...DOCKER_INFO, DockerRootDir: '/other' }))
+    // What was proven a moment ago is believed for a moment.
+    const unreachable = (call: () => Promise<void>) => async (): Promise<boolean> =>
+      call().then(
+        () => false,
+        (error: unknown) => error instanceof RunnerUnreachable,
+      )
+    await until(
+      unreachable(() => driver.stop(HANDLE, 100, signal)),
+      5_000,
+      'the other engine is noticed',
+    )
+    assert.equal(await unreachable(() => driver.remove(HANDLE, { volumes: false }, signal))(), true)
+  })
+
+  it('F33: an engine that was away while another had its address is known again when it is back', async (t) => {
+    const { engine, driver, signal } = await open(t)
+    engine.on('GET /containers/', json(200, fakeContainer(ID)))
+    assert.equal((await driver.inspect(HANDLE, signal)).state, 'running')
+    engine.on('HEAD /_ping', json(500, {}))
+    await driver.probe(signal)
+    engine.on('HEAD /_ping', (response) => response.writeHead(200).end())
+    engine.on('GET /info', json(200, { ...DOCKER_INFO, DockerRootDir: '/other' }))
+    await driver.probe(signal)
+    const away = await driver.inspect(HANDLE, signal)
+    assert.match(away.state === 'unreachable' ? away.reason : '', /another engine answers at unix:/)
+    // No probe sees the change back.
+    engine.on('GET /info', json(200, DOCKER_INFO))
+    const asked = () => engine.calls.filter(({ line }) => line === 'GET /info').length
+    const before = asked()
+    await until(async () => (await driver.inspect(HANDLE, signal)).state === 'running', 10_000, 'it is known again')
+    assert.ok(asked() - before <= 2, 'it is not asked at every call')
   })
 
   it('F32: an engine that hangs fails calls at once after three timeouts, until a probe gets through', async (t) => {

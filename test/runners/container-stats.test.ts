@@ -93,10 +93,21 @@ describe('stats from an engine on another machine', () => {
     const { answer, stats } = await fakeBench(t)
     const zeros = { read: '0001-01-01T00:00:00Z', cpu_stats: { cpu_usage: { total_usage: 0 } }, memory_stats: {} }
     const empty: Answer = (response) => response.writeHead(200).end()
-    for (const rule of [json(200, zeros), empty, json(404, { message: 'no' }), json(409, { message: 'stopped' })]) {
+    for (const rule of [
+      json(200, zeros),
+      empty,
+      json(404, { message: 'No such container' }),
+      json(409, { message: 'stopped' }),
+    ]) {
       answer(rule)
       assert.equal(await stats(), null)
     }
+  })
+
+  it('F35: a call that the engine does not know is no measurement', async (t) => {
+    const { answer, stats } = await fakeBench(t)
+    answer(json(404, { message: 'page not found' }))
+    await assert.rejects(stats(), RunnerUnreachable)
   })
 
   it('F32: an engine that only hangs while it measures goes on with everything else', async (t) => {

@@ -40,7 +40,7 @@ export function keepContainers(engine: FakeEngine): EngineStore {
     return { ...fakeContainer(container.id, { ...state, StartedAt: started }, container.labels), Name: container.name }
   }
   engine.on('GET /images/', json(OK, { Id: 'sha256:1', Config: {} }))
-  engine.on('HEAD /containers/', (response) => response.writeHead(404).end())
+  engine.on('HEAD /containers/', (response) => response.writeHead(404, { 'api-version': '1.41' }).end())
   engine.on('GET /containers/', (response, request) => {
     const container = find(request.url)
     if (container === undefined) json(404, { message: 'No such container' })(response, request, '')

@@ -1,3 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { EngineAnswer } from './request.ts'
+
 export interface FileMode {
   readonly isDirectory: boolean
   readonly isExecutable: boolean
@@ -50,7 +53,45 @@ export function readExec(body: unknown): ExecState {
   return typeof ExitCode === 'number' ? { state: 'ended', code: ExitCode } : { state: 'not started' }
 }
 
-/** True of a refusal whose words are that there is no such container. */
-export function saysNoContainer(body: unknown): boolean {
-  return /no such container/i.test(String((body as { message?: unknown } | null)?.message))
+/**
+ * How Docker (20.10) and Podman (4.3) say that there is no such thing. The API has no code for it but 404, which is
+ * also what an engine answers to a call it does not know, and a proxy to anything.
+ */
+const NONE = {
+  container: /no such container/i,
+  image: /no such image|image not known/i,
+  volume: /no such volume/i,
+  network: /no such network|network .*not found/i,
+  exec: /no such (?:exec|container)/i,
+} as const
+
+/** `page not found` of Docker, `Not Found` of Podman. */
+const NO_SUCH_CALL = /^(?:page )?not found$/i
+
+export type Thing = keyof typeof NONE
+type Told = Pick<EngineAnswer, 'status' | 'body' | 'headers'>
+
+/** True of an answer that proves that there is no such thing. Without a body the engine's own header must do. */
+export function saysNone(thing: Thing, answer: Told): boolean {
+  return answer.body === null ? answer.status === 404 && isOfEngine(answer.headers) : NONE[thing].test(wordsOf(answer))
+}
+
+/** True of a 404 that is about the call itself: the engine does not know it, or did not get it. */
+export function isStray404(answer: Told): boolean {
+  if (answer.status !== 404 || Object.values(NONE).some((words) => words.test(wordsOf(answer)))) return false
+  return !isOfEngine(answer.headers) || saysNoSuchCall(wordsOf(answer))
+}
+
+/** True of what an engine says to a call that it does not know. */
+export function saysNoSuchCall(words: string): boolean {
+  return NO_SUCH_CALL.test(words)
+}
+
+/** Both engines send their version with every answer to a call that they know. */
+export function isOfEngine(headers: IncomingHttpHeaders): boolean {
+  return headers['api-version'] !== undefined
+}
+
+function wordsOf({ body }: Told): string {
+  return String((body as { message?: unknown } | null)?.message ?? '')
 }

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { type Availability, RunnerUnreachable } from '../driver.ts'
 import { Engine } from './engine.ts'
 import type { EngineAddress } from './engine-address.ts'
@@ -22,6 +23,10 @@ interface Known extends Candidate {
   isUsed: boolean
   /** Aborted when it hangs: what waits for it without a deadline would wait for ever. */
   hang: AbortController
+  /** When its facts were asked for the last time. */
+  learnedAt: number
+  /** The socket that it was found behind; null = not a socket, or none was there. */
+  socket: string | null
   /** Its facts being asked for. */
   learning: Promise<void> | null
 }
@@ -32,6 +37,10 @@ const CONFIRMED_FOR_MS = 1_000
 const PROBE_MS = 4_500
 /** An address that never led to an engine is tried again this much later. */
 const ASK_AGAIN_MS = 10_000
+/** How often an address is asked who is there, while a container's engine is not to be found. */
+const SEEK_EVERY_MS = 5_000
+/** How often it is asked although nothing has happened: an engine may have changed unseen behind a proxy. */
+const LEARN_EVERY_MS = 60_000
 
 /**
  * The engines of one runner. New containers go to the first that answers, in the order of the addresses; that choice
@@ -53,6 +62,8 @@ export class EnginePool {
       confirmedAt: never,
       askedAt: never,
       isUsed: false,
+      learnedAt: never,
+      socket: null,
       learning: null,
     }
     this.#known = candidates.map((candidate) => ({ ...candidate, ...unknown, hang: new AbortController() }))
@@ -91,7 +102,11 @@ export class EnginePool {
   /** The engine for new containers. @throws RunnerUnreachable  none answers. */
   async forNew(signal: AbortSignal): Promise<Engine> {
     if (this.#chosen === null) await this.probe(signal)
-    const engine = this.#chosen?.engine
+    const known = this.#chosen
+    // A create has no handle that would tell that it went to another engine than it is booked on.
+    if (known?.engine && known.socket !== (await socketAt(known.address)))
+      await untilAborted(this.#learnOnce(known), signal)
+    const engine = known?.engine
     if (!engine) throw new RunnerUnreachable(this.#reason(this.#asked()))
     return engine
   }
@@ -99,9 +114,9 @@ export class EnginePool {
   /** The engine of a handle. @throws RunnerUnreachable  no address leads to it now. */
   async withId(id: string, signal: AbortSignal): Promise<Engine> {
     if (this.#find(id) === null) await this.#askUnknown(0, signal)
+    if (this.#find(id) === null) await this.#seek(signal)
     const found = this.#find(id)
-    if (!found?.engine)
-      throw new RunnerUnreachable(`the ${this.#runner} engine that has this container does not answer`)
+    if (!found?.engine) throw new RunnerUnreachable(this.#whereIs(id))
     found.isUsed = true
     return found.engine
   }
@@ -115,14 +130,6 @@ export class EnginePool {
     if (this.#known.every(({ engine }) => engine === null)) throw new RunnerUnreachable(this.#reason(this.#known))
     const parts = await Promise.all(this.#known.map((known) => this.#collect(known, collect)))
     return parts.flat()
-  }
-
-  /** True if the address still leads to the same engine; otherwise it is known anew. @throws RunnerUnreachable */
-  async isStill(engine: Engine, signal: AbortSignal): Promise<boolean> {
-    const known = this.#known.find((each) => each.engine === engine)
-    if (known === undefined) return false
-    if (performance.now() - known.confirmedAt > CONFIRMED_FOR_MS) await this.#learn(known, signal)
-    return known.engine?.facts.id === engine.facts.id
   }
 
   #asked(): readonly Known[] {
@@ -151,6 +158,30 @@ export class EnginePool {
     await Promise.all(due.map((known) => this.#ask(known, signal)))
   }
 
+  /** An engine may have come back to an address where another one was, unseen by any probe. */
+  async #seek(signal: AbortSignal): Promise<void> {
+    const before = performance.now() - SEEK_EVERY_MS
+    const due = this.#known.filter(({ learnedAt, learning }) => learnedAt <= before || learning !== null)
+    const learned = Promise.allSettled(due.map((known) => this.#learnOnce(known)))
+    await untilAborted(learned, signal)
+  }
+
+  #whereIs(id: string): string {
+    const others = this.#known.filter(
+      ({ engine, fault }) => engine !== null && fault === null && engine.facts.id !== id,
+    )
+    const [other] = others
+    if (other === undefined || others.length < this.#known.length)
+      return `the ${this.#runner} engine that has this container does not answer`
+    return `another engine answers at ${other.address.text} now`
+  }
+
+  async #confirm(known: Known, id: string, signal: AbortSignal): Promise<void> {
+    if (performance.now() - known.confirmedAt > CONFIRMED_FOR_MS) await untilAborted(this.#learnOnce(known), signal)
+    if (known.engine?.facts.id !== id)
+      throw new RunnerUnreachable(`another engine answers at ${known.address.text} now`)
+  }
+
   async #askInTime(known: Known, limit: TimeLimit): Promise<void> {
     try {
       await this.#ask(known, limit.signal)
@@ -166,10 +197,12 @@ export class EnginePool {
     known.askedAt = performance.now()
     try {
       // What was away may come back as another engine; what was there the last time is the same.
-      const isKnown = known.engine !== null && known.fault === null
+      const isSame = known.fault === null && known.socket === (await socketAt(known.address))
+      const isKnown = known.engine !== null && isSame
       const flavour = isKnown ? await ping(known.line, this.#timeouts.callMs, signal) : null
       if (flavour !== known.engine?.facts.flavour || !isKnown) await untilAborted(this.#learnOnce(known), signal)
       known.fault = null
+      if (performance.now() - known.learnedAt > LEARN_EVERY_MS) this.#learnOnce(known).catch(() => undefined)
     } catch (error) {
       known.fault = signal.aborted ? `${known.address.text}: it does not answer in time` : null
       if (signal.aborted) throw signal.reason
@@ -190,10 +223,15 @@ export class EnginePool {
   }
 
   async #learn(known: Known, signal: AbortSignal): Promise<void> {
+    known.learnedAt = performance.now()
+    const socket = await socketAt(known.address)
     const facts = await askFacts(known.line, known.address, this.#timeouts.callMs, signal)
     known.confirmedAt = performance.now()
-    if (JSON.stringify(known.engine?.facts) !== JSON.stringify(facts))
-      known.engine = new Engine(known.line, facts, this.#timeouts)
+    known.socket = socket
+    if (JSON.stringify(known.engine?.facts) !== JSON.stringify(facts)) {
+      const confirm = (until: AbortSignal): Promise<void> => this.#confirm(known, facts.id, until)
+      known.engine = new Engine(known.line, facts, this.#timeouts, confirm)
+    }
   }
 
   #reason(asked: readonly Known[]): string {
@@ -202,4 +240,11 @@ export class EnginePool {
     const faults = asked.map(({ fault }) => fault).join('; ')
     return `no ${this.#runner} engine answers (${faults}): start it, or set ${setting} to where it listens`
   }
+}
+
+/** Which socket lies at an address: a daemon that comes up makes a new one. null = none, or not a path. */
+async function socketAt(address: EngineAddress): Promise<string | null> {
+  if (!('socketPath' in address)) return null
+  const file = await stat(address.socketPath, { bigint: true }).catch(() => null)
+  return file === null ? null : `${file.dev}:${file.ino}:${file.ctimeNs}`
 }

@@ -4,16 +4,18 @@ import {
   type ExecState,
   type FileMode,
   type ImageInfo,
+  isOfEngine,
   readExec,
   readImage,
   readMode,
-  saysNoContainer,
+  saysNone,
 } from './answers.ts'
 import { type ContainerInfo, readContainer } from './container-info.ts'
 import type { CreateBody } from './create-options.ts'
+import { EngineCalls } from './engine-calls.ts'
 import type { EngineFacts } from './engine-facts.ts'
 import { MissedOom } from './missed-oom.ts'
-import { ask, dropAll, type EngineAnswer, type EngineLine, type EngineRequest, open, refusalOf } from './request.ts'
+import { dropAll, type EngineLine, open, refusalOf } from './request.ts'
 import { splitReference } from './split-reference.ts'
 import { inTime } from './time-limit.ts'
 import type { Timeouts } from './timeouts.ts'
@@ -27,8 +29,7 @@ export interface ExecOrder {
   readonly env: readonly string[]
 }
 
-/** Statuses of something between us and the engine, or of an engine that is not up yet. */
-const NOT_NOW = new Set([502, 503, 504])
+type Confirm = (signal: AbortSignal) => Promise<void>
 
 /**
  * The calls of the Engine API that Hive makes (Docker Engine API 1.41; Podman serves the same). Each has a deadline.
@@ -38,12 +39,17 @@ export class Engine {
   readonly facts: EngineFacts
   readonly #line: EngineLine
   readonly #timeouts: Timeouts
+  readonly #calls: EngineCalls
+  readonly #confirm: Confirm
   readonly #oom = new MissedOom()
 
-  constructor(line: EngineLine, facts: EngineFacts, timeouts: Timeouts) {
+  /** @param confirm  throws RunnerUnreachable unless the line still leads to the engine of these facts. */
+  constructor(line: EngineLine, facts: EngineFacts, timeouts: Timeouts, confirm: Confirm) {
     this.#line = line
     this.facts = facts
     this.#timeouts = timeouts
+    this.#calls = new EngineCalls(line, timeouts.callMs)
+    this.#confirm = confirm
   }
 
   get address(): string {
@@ -52,8 +58,8 @@ export class Engine {
 
   async image(reference: string, signal: AbortSignal): Promise<ImageInfo | null> {
     const path = `/images/${reference}/json`
-    const answer = await this.#call({ method: 'GET', path }, signal, [200, 404])
-    return answer.status === 404 ? null : readImage(answer.body)
+    const answer = await this.#calls.askFor('image', { method: 'GET', path }, signal, { ok: [200] })
+    return answer === null ? null : readImage(answer.body)
   }
 
   /** The stream of progress lines; a status other than 200 is thrown by the reader of it. */
@@ -70,7 +76,7 @@ export class Engine {
   /** @returns the id of the new container. */
   async create(name: string, body: CreateBody, signal: AbortSignal): Promise<string> {
     const request = { method: 'POST', path: '/containers/create', query: { name }, body } as const
-    const answer = await this.#call(request, signal, [200, 201], this.#timeouts.startMs)
+    const answer = await this.#calls.ask(request, signal, [200, 201], this.#timeouts.startMs)
     const id = (answer.body as { Id?: unknown } | null)?.Id
     if (typeof id !== 'string') throw this.#nonsense('create')
     return id
@@ -79,8 +85,8 @@ export class Engine {
   /** What stands at an absolute path of the container's files; null if nothing. Works before it was ever started. */
   async file(id: string, path: string, signal: AbortSignal): Promise<FileMode | null> {
     const request = { method: 'HEAD', path: `/containers/${id}/archive`, query: { path } } as const
-    const answer = await this.#call(request, signal, [200, 404])
-    if (answer.status === 404) return null
+    const answer = await this.#calls.askFor('container', request, signal, { ok: [200] })
+    if (answer === null) return null
     const mode = readMode(answer.headers['x-docker-container-path-stat'])
     if (mode === null) throw this.#nonsense('a look at a file')
     return mode
@@ -92,14 +98,17 @@ export class Engine {
    */
   async start(id: string, signal: AbortSignal): Promise<boolean> {
     const request = { method: 'POST', path: `/containers/${id}/start` } as const
-    return (await this.#call(request, signal, [200, 204, 304], this.#timeouts.startMs)).status !== 304
+    return (await this.#calls.ask(request, signal, [200, 204, 304], this.#timeouts.startMs)).status !== 304
   }
 
-  /** @param reference  id or name. @returns null if there is none. */
+  /** @param reference  id or name. @returns null if there is none; only this very engine can say so. */
   async inspect(reference: string, signal: AbortSignal): Promise<ContainerInfo | null> {
     const request = { method: 'GET', path: `/containers/${encodeURIComponent(reference)}/json` } as const
-    const answer = await this.#call(request, signal, [200, 404])
-    if (answer.status === 404) return null
+    const answer = await this.#calls.askFor('container', request, signal, { ok: [200] })
+    if (answer === null) {
+      await this.#confirm(signal)
+      return null
+    }
     const container = readContainer(answer.body)
     if (container === null) throw this.#nonsense('inspect')
     return this.#oom.correct(container, this.facts)
@@ -107,9 +116,12 @@ export class Engine {
 
   /** Resolves when it does not run (any more), with its exit code; null if there is no such container. No deadline. */
   async wait(id: string, signal: AbortSignal): Promise<number | null> {
-    const answer = await this.#call(waitRequest(this.facts, id), signal, [200, 404, 500], null)
+    const answer = await this.#calls.askFor('container', waitRequest(this.facts, id), signal, {
+      ok: [200, 500],
+      deadlineMs: null,
+    })
     // Podman (4.3) answers 500 if it is removed meanwhile.
-    if (answer.status === 404 || saysNoContainer(answer.body)) return null
+    if (answer === null || (answer.status === 500 && saysNone('container', answer))) return null
     if (answer.status === 500) throw refusalOf(answer)
     const code = waitedCode(answer.body)
     // A daemon that shuts down ends the answer it began without a word.
@@ -124,7 +136,10 @@ export class Engine {
       path: `/containers/${id}/stop`,
       query: { t: Math.ceil(graceMs / 1_000) },
     } as const
-    await this.#call(request, signal, [200, 204, 304, 404], graceMs + this.#timeouts.stopExtraMs)
+    await this.#calls.askFor('container', request, signal, {
+      ok: [200, 204, 304],
+      deadlineMs: graceMs + this.#timeouts.stopExtraMs,
+    })
   }
 
   /** The stream of log records with their times; null if there is no such container. @param sinceS  Unix seconds. */
@@ -137,35 +152,43 @@ export class Engine {
     const response = await open(this.#line, { method: 'GET', path: `/containers/${id}/logs`, query }, signal)
     if (response.statusCode === 200) return response
     response.on('error', () => undefined).destroy()
-    if (response.statusCode === 404) return null
+    if (response.statusCode === 404 && isOfEngine(response.headers)) return null
     throw new RunnerUnreachable(`${this.address}: no logs (status ${response.statusCode})`)
   }
 
   async kill(id: string, signal: AbortSignal): Promise<void> {
     const request = { method: 'POST', path: `/containers/${id}/kill`, query: { signal: 'KILL' } } as const
-    await this.#call(request, signal, [200, 204, 404, 409])
+    await this.#calls.askFor('container', request, signal, { ok: [200, 204, 409] })
   }
 
   async unpause(id: string, signal: AbortSignal): Promise<void> {
-    await this.#call({ method: 'POST', path: `/containers/${id}/unpause` }, signal, [200, 204, 404])
+    await this.#calls.askFor('container', { method: 'POST', path: `/containers/${id}/unpause` }, signal, {
+      ok: [200, 204],
+    })
   }
 
   /** Also kills it and removes its anonymous volumes. @returns true if it was done, false if one has to look. */
   async remove(id: string, signal: AbortSignal): Promise<boolean> {
     const request = { method: 'DELETE', path: `/containers/${id}`, query: { force: true, v: true } } as const
-    return (await this.#call(request, signal, [200, 204, 404, 409], this.#timeouts.startMs)).status === 204
+    const answer = await this.#calls.askFor('container', request, signal, {
+      ok: [200, 204, 409],
+      deadlineMs: this.#timeouts.startMs,
+    })
+    return answer?.status === 204
   }
 
   /** @returns false if something still uses it. */
   async removeVolume(name: string, signal: AbortSignal): Promise<boolean> {
     const request = { method: 'DELETE', path: `/volumes/${name}` } as const
-    return (await this.#call(request, signal, [200, 204, 404, 409])).status !== 409
+    return (await this.#calls.askFor('volume', request, signal, { ok: [200, 204, 409] }))?.status !== 409
   }
 
   /** A network as the engine describes it; null if there is none of this name. */
   async network(name: string, signal: AbortSignal): Promise<unknown> {
-    const answer = await this.#call({ method: 'GET', path: `/networks/${name}` }, signal, [200, 404])
-    return answer.status === 404 ? null : answer.body
+    const answer = await this.#calls.askFor('network', { method: 'GET', path: `/networks/${name}` }, signal, {
+      ok: [200],
+    })
+    return answer?.body ?? null
   }
 
   /** All containers with this label, running or not, as the engine lists them. @param filters  further ones. */
@@ -179,7 +202,7 @@ export class Engine {
       path: '/containers/json',
       query: { all: true, filters: { label: [label], ...filters } },
     } as const
-    const { body } = await this.#call(request, signal, [200])
+    const { body } = await this.#calls.ask(request, signal, [200])
     if (!Array.isArray(body)) throw this.#nonsense('list')
     return body
   }
@@ -188,7 +211,7 @@ export class Engine {
   async createExec(containerId: string, { command, env }: ExecOrder, signal: AbortSignal): Promise<string> {
     const body = { Cmd: command, Env: env, AttachStdin: false, AttachStdout: true, AttachStderr: true, Tty: false }
     const request = { method: 'POST', path: `/containers/${containerId}/exec`, body } as const
-    const { body: answer } = await inTime(this.#call(request, signal, [200, 201]), signal)
+    const { body: answer } = await inTime(this.#calls.ask(request, signal, [200, 201]), signal)
     const id = (answer as { Id?: unknown } | null)?.Id
     if (typeof id !== 'string') throw this.#nonsense('exec')
     return id
@@ -210,32 +233,16 @@ export class Engine {
   /** How it goes with a command. The engine forgets it with its container, or some time after its end. */
   async execState(id: string, signal: AbortSignal): Promise<ExecState> {
     const request = { method: 'GET', path: `/exec/${id}/json` } as const
-    const { status, body } = await inTime(this.#call(request, signal, [200, 404]), signal)
-    return status === 404 ? { state: 'ended', code: GONE_CODE } : readExec(body)
+    const answer = await inTime(this.#calls.askFor('exec', request, signal, { ok: [200] }), signal)
+    return answer === null ? { state: 'ended', code: GONE_CODE } : readExec(answer.body)
   }
 
   /** One measurement as the engine gives it; null = it does not run. Has its own deadline, as all calls. */
   async stats(id: string, signal: AbortSignal): Promise<unknown> {
     const query = { stream: false, 'one-shot': true }
     const request = { method: 'GET', path: `/containers/${id}/stats`, query, isMeasurement: true } as const
-    const { status, body } = await this.#call(request, signal, [200, 404, 409])
-    return status === 200 ? body : null
-  }
-
-  async #call(
-    request: EngineRequest,
-    signal: AbortSignal,
-    ok: readonly number[],
-    deadlineMs: number | null = this.#timeouts.callMs,
-  ): Promise<EngineAnswer> {
-    const answer = await ask(this.#line, request, deadlineMs, signal)
-    if (ok.includes(answer.status)) return answer
-    const refusal = refusalOf(answer)
-    // A fault while reading says nothing about the container; only a bad question (400) gets no better by waiting.
-    const isRead = request.method === 'GET' || request.method === 'HEAD'
-    const isFault = NOT_NOW.has(answer.status) || (isRead && answer.status !== 400)
-    if (isFault) throw new RunnerUnreachable(`${this.address}: ${refusal.message}`)
-    throw refusal
+    const answer = await this.#calls.askFor('container', request, signal, { ok: [200, 409] })
+    return answer?.status === 200 ? answer.body : null
   }
 
   #nonsense(call: string): Error {

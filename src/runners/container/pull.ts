@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { LaunchRefused, type PrepareProgress, RunnerUnreachable } from '../driver.ts'
+import { saysNoSuchCall } from './answers.ts'
 import type { Engine } from './engine.ts'
 import { JsonLines } from './json-lines.ts'
 import { PullProgress, pullError } from './pull-progress.ts'
@@ -82,7 +83,7 @@ function refusedPull(detail: string, { image, credentials }: PullOrder): Error {
   const text = detail.slice(0, 1_000)
   if (DENIED.test(text))
     return new LaunchRefused(`the registry refused to give ${image} (${text}): ${whichCredentials(credentials)}`)
-  if (ABSENT.test(text)) return new LaunchRefused(`there is no image ${image}: ${text}`)
+  if (ABSENT.test(text) && !saysNoSuchCall(text)) return new LaunchRefused(`there is no image ${image}: ${text}`)
   if (DISK_FULL.test(text)) return new LaunchRefused(`the disk of the engine is full: ${text}`)
   return new RunnerUnreachable(`pulling ${image} failed: ${text}`)
 }

@@ -11,12 +11,13 @@ const NOT_NOW = /context (?:canceled|deadline exceeded)|connection (?:closed|ref
 const NO_COMMAND = /executable file .* not found|no such file or directory|not found in \$PATH/i
 const NOT_RUNNABLE = /permission denied|exec format error|is a directory/i
 const NO_IMAGE = /no such image|image not known|unable to find image/i
+const NO_CONTAINER = /no such container/i
 
 /** What to throw when the engine will not create the container. */
 export function refusedCreate(error: EngineRefusal, spec: LaunchSpec, config: ContainerConfig): Error {
   const detail = withoutSecrets(error.message, spec)
   if (error.status >= 500 && NOT_NOW.test(detail)) return new RunnerUnreachable(`create: ${detail}`)
-  if (error.status === 404 || NO_IMAGE.test(detail))
+  if (NO_IMAGE.test(detail))
     return new LaunchRefused(
       `the image ${config.image} is not on the engine: pull it, or let the kind pull it ("pull")`,
     )
@@ -27,7 +28,7 @@ export function refusedCreate(error: EngineRefusal, spec: LaunchSpec, config: Co
 /** What to throw when the engine will not start the container. */
 export function refusedStart(error: EngineRefusal, spec: LaunchSpec, config: ContainerConfig): Error {
   const detail = withoutSecrets(error.message, spec)
-  if (error.status === 404) return new RunnerUnreachable('the container was removed while it was being started')
+  if (NO_CONTAINER.test(detail)) return new RunnerUnreachable('the container was removed while it was being started')
   if (PORT_TAKEN.test(detail)) return portTaken(spec, detail)
   if (error.status >= 500 && NOT_NOW.test(detail)) return new RunnerUnreachable(`start: ${detail}`)
   const command = (config.command ?? config.args ?? []).join(' ') || 'of the image'

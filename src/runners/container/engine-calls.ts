@@ -1,0 +1,58 @@
+import { RunnerUnreachable } from '../driver.ts'
+import { isStray404, saysNone, type Thing } from './answers.ts'
+import { ask as askEngine, type EngineAnswer, type EngineLine, type EngineRequest, refusalOf } from './request.ts'
+
+/** Answers that a caller understands; without a deadline = the usual one, null = none. */
+interface Expected {
+  readonly ok: readonly number[]
+  readonly deadlineMs?: number | null
+}
+
+/** Statuses of something between us and the engine, or of an engine that is not up yet. */
+const NOT_NOW = new Set([502, 503, 504])
+
+/**
+ * Asks an engine with a deadline and makes of each answer what it is: understood, a denial, a refusal or a fault.
+ * All throw RunnerUnreachable, the caller's reason on abort, and EngineRefusal.
+ */
+export class EngineCalls {
+  readonly #line: EngineLine
+  readonly #callMs: number
+
+  /** @param callMs  deadline of a call that sets none. */
+  constructor(line: EngineLine, callMs: number) {
+    this.#line = line
+    this.#callMs = callMs
+  }
+
+  /** @param ok  statuses of answers that the caller understands. */
+  async ask(
+    request: EngineRequest,
+    signal: AbortSignal,
+    ok: readonly number[],
+    deadlineMs: number | null = this.#callMs,
+  ): Promise<EngineAnswer> {
+    return this.#understood(request, await askEngine(this.#line, request, deadlineMs, signal), ok)
+  }
+
+  /** @returns null if the engine says that there is no such thing. */
+  async askFor(
+    thing: Thing,
+    request: EngineRequest,
+    signal: AbortSignal,
+    { ok, deadlineMs = this.#callMs }: Expected,
+  ): Promise<EngineAnswer | null> {
+    const answer = await askEngine(this.#line, request, deadlineMs, signal)
+    return answer.status === 404 && saysNone(thing, answer) ? null : this.#understood(request, answer, ok)
+  }
+
+  #understood(request: EngineRequest, answer: EngineAnswer, ok: readonly number[]): EngineAnswer {
+    if (ok.includes(answer.status)) return answer
+    const refusal = refusalOf(answer)
+    // A fault while reading says nothing about the container; only a bad question (400) gets no better by waiting.
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    const isFault = isRead ? answer.status !== 400 : NOT_NOW.has(answer.status) || isStray404(answer)
+    if (isFault) throw new RunnerUnreachable(`${this.#line.address}: ${refusal.message}`)
+    throw refusal
+  }
+}
