@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { canExec, type LaunchSpec } from '../../src/runners/driver.ts'
+import { canExec, LaunchRefused, type LaunchSpec } from '../../src/runners/driver.ts'
 import { findTool } from '../../src/runners/script/command.ts'
 import { until, within } from '../support/deadline.ts'
 import { freePort } from '../support/free-port.ts'
@@ -105,6 +106,59 @@ for (const sandbox of SANDBOXES) {
     assert.deepEqual([seen.capabilities, seen.noNewPrivileges], ['0000000000000000', '1'])
     assert.ok(seen.processes < 6)
     assert.equal(seen.cwd, join(bench.stateDir, 'work', spec.id))
+  })
+
+  test(`${sandbox}: a working directory above the state directory shows nothing of it`, {
+    skip: missing,
+  }, async (t) => {
+    const home = await mkdtemp(join(tmpdir(), 'hive-above-'))
+    t.after(() => rm(home, { recursive: true, force: true }))
+    const socket = join(home, 'engines', 'docker.sock')
+    await mkdir(join(home, 'engines'))
+    const server = createServer((connection) => connection.destroy())
+    t.after(() => server.close())
+    await once(server.listen(socket), 'listening')
+    const stateDir = join(home, 'state')
+    await mkdir(stateDir)
+    const linked = join(home, 'linked')
+    await symlink(stateDir, linked)
+    const bench = await useScriptBench(t, { stateDir: linked, engineSockets: [socket, join(home, 'none.sock')] })
+    const files = ['token', 'key', 'hive.db'].map((name) => join(stateDir, name))
+    for (const file of files) await writeFile(file, 'secret', { mode: 0o644 })
+    await writeFile(join(home, 'project'), 'text')
+    const asked = {
+      read: [...files, ...files.map((file) => file.replace(stateDir, linked)), join(home, 'project')],
+      list: [join(stateDir, 'run')],
+      connect: [socket],
+      write: [join(home, 'own')],
+    }
+    const spec = scriptSpec(
+      { command: process.execPath, args: [INSIDE, JSON.stringify(asked)], sandbox, workingDir: home },
+      { port: null },
+    )
+    const { handle } = await bench.launch(spec)
+    const exit = await within(bench.driver.wait(handle, bench.signal), 20_000, 'the end of the probe')
+    assert.equal(exit?.code, 0, await outputOf(stateDir, spec, 'stderr'))
+    const { found, cwd } = JSON.parse(await outputOf(stateDir, spec, 'stdout')) as Seen
+    for (const hidden of [...asked.read.slice(0, -1), ...asked.list])
+      assert.match(String(found[hidden]), /^(ENOENT|EACCES)$/, hidden)
+    assert.match(String(found[socket]), /^(ENOENT|EACCES|ECONNREFUSED)$/)
+    assert.deepEqual([found[join(home, 'project')], found[join(home, 'own')], cwd], [true, true, home])
+    assert.equal(await readFile(join(home, 'own'), 'utf8'), 'planted')
+  })
+
+  test(`${sandbox}: a working directory in the state directory or among sockets is refused`, {
+    skip: missing,
+  }, async (t) => {
+    const bench = await useScriptBench(t)
+    for (const workingDir of [bench.stateDir, join(bench.stateDir, 'run'), join(bench.stateDir, 'work'), '/run']) {
+      const spec = scriptSpec({ command: 'true', sandbox, workingDir }, { port: null })
+      await assert.rejects(bench.launch(spec), (error: unknown) => {
+        assert.ok(error instanceof LaunchRefused)
+        assert.match(error.message, /working_dir/)
+        return true
+      })
+    }
   })
 
   for (const containment of CONTAINMENTS)

@@ -21,6 +21,8 @@ export interface ScriptDriverOptions {
   /** The cgroup v2 directory to make leaves in; default: Hive's own. */
   readonly cgroupRoot?: string
   readonly forceContainment?: 'cgroup' | 'scope' | 'group'
+  /** Paths where engines listen; a sandbox hides them. */
+  readonly engineSockets?: readonly string[]
   /** Uids of `user: "auto"`. */
   readonly uidRange?: NumberRange | null
   /** For tests: another systemd than the machine's, other controllers than the kernel's. */
@@ -43,6 +45,7 @@ export interface ScriptHost {
   /** Null = HIVE_UID_RANGE is not set. */
   readonly uids: UidPool | null
   readonly stateDir: string
+  readonly engineSockets: readonly string[]
   containment(): Containment
   /** What limits memory, cpus and pids: leaves with these controllers, or the properties of a scope. */
   controllers(): Controllers | 'systemd'
@@ -75,6 +78,7 @@ export function openHost(options: ScriptDriverOptions): ScriptHost {
   return {
     instanceId,
     stateDir,
+    engineSockets: options.engineSockets ?? [],
     environment: hostEnvironment,
     bootId: options.bootId ?? (hasProc() ? readBootId() : 'none'),
     runs,

@@ -76,7 +76,8 @@ function isFile(path: string): boolean {
   }
 }
 
-function realpathOf(path: string): string {
+/** The path without links; itself if it leads nowhere. */
+export function realpathOf(path: string): string {
   try {
     return realpathSync(path)
   } catch {

@@ -4,7 +4,7 @@ import type { ScriptConfig } from '../../kinds/kind.ts'
 import { LaunchRefused } from '../driver.ts'
 import { findTool } from './command.ts'
 import { PROGRAM_FD } from './launcher.ts'
-import { ETC_NAMES, isBelow, type Shown, SYSTEM_DIRECTORIES, shownTo } from './reach.ts'
+import { ETC_NAMES, isBelow, realpathOf, type Shown, SYSTEM_DIRECTORIES, shownTo } from './reach.ts'
 
 export type Sandbox = Exclude<ScriptConfig['sandbox'], 'none'>
 
@@ -16,8 +16,12 @@ export interface SandboxPlan {
   readonly args: readonly string[]
   readonly searchPath: string | null
   readonly stateDir: string
+  /** Where engines listen: who reaches one is root of the host. */
+  readonly engineSockets: readonly string[]
   /** The working directory: the only place that can be written to, beside a private /tmp. */
   readonly work: string
+  /** True if Hive made the working directory; false = the kind names it. */
+  readonly isOwnWork: boolean
 }
 
 const PROGRAMS = { bubblewrap: 'bwrap', firejail: 'firejail' } as const
@@ -38,32 +42,71 @@ export function findSandbox({ sandbox }: Pick<ScriptConfig, 'sandbox'>, searchPa
  * @see bwrap(1), firejail(1)
  */
 export function sandboxCommand(plan: SandboxPlan): string[] {
+  const hidden = hiddenPaths(plan)
+  verifyWork(plan, hidden)
   const shown = shownTo(plan.command, plan.args, plan.searchPath, plan.stateDir)
-  return plan.sandbox === 'bubblewrap' ? bubblewrap(plan, shown) : firejail(plan, shown)
+  return plan.sandbox === 'bubblewrap' ? bubblewrap(plan, shown, hidden) : firejail(plan, shown, hidden)
 }
 
-function bubblewrap({ tool, work, stateDir }: SandboxPlan, shown: Shown): string[] {
+/** What no cocoon may see although it was shown a directory around it. Paths free of links: a mount goes to a place. */
+interface Hidden {
+  readonly stateDir: string
+  readonly sockets: readonly string[]
+}
+
+function hiddenPaths({ stateDir, engineSockets }: SandboxPlan): Hidden {
+  return { stateDir: realpathOf(stateDir), sockets: engineSockets.filter(existsSync).map(realpathOf) }
+}
+
+/** Places of the system's services: a directory in one of them is theirs. */
+const SERVICES = ['/run', '/proc', '/sys', '/dev']
+
+function verifyWork({ work, isOwnWork }: SandboxPlan, { stateDir }: Hidden): void {
+  if (isOwnWork) return
+  const place = isBelow(work, stateDir) ? stateDir : SERVICES.find((folder) => isBelow(work, folder))
+  if (place === undefined) return
+  const what = place === stateDir ? 'the state directory' : 'what belongs to the services of the host'
+  throw new LaunchRefused(
+    `In the working directory "${work}" a sandbox would show ${what}: set working_dir to a place outside ${place}`,
+  )
+}
+
+function bubblewrap({ tool, work }: SandboxPlan, shown: Shown, hidden: Hidden): string[] {
   const system = SYSTEM_DIRECTORIES.flatMap((path) => ['--ro-bind-try', path, path])
   const etc = ETC_NAMES.map((name) => `/etc/${name}`).flatMap((path) => ['--ro-bind-try', path, path])
   const directories = shown.directories.flatMap((path) => ['--ro-bind', path, path])
   const files = shown.files.flatMap((path) => ['--ro-bind', path, path])
-  const seen = [...SYSTEM_DIRECTORIES, ...shown.directories].some((path) => isBelow(stateDir, path))
   const namespaces = ['--unshare-all', '--share-net', '--die-with-parent', '--cap-drop', 'ALL']
   const own = ['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--tmpfs', '/run', '--tmpfs', '/var/tmp']
+  const masks = masksIn([...SYSTEM_DIRECTORIES, ...shown.directories, work], hidden)
+  const workBind = ['--bind', work, work]
+  // What is mounted later lies on top: the own working directory in the state directory, or the mask in what is shown.
+  const isOnTop = isBelow(work, hidden.stateDir)
   return [
     ...[tool, ...namespaces, ...system, ...etc, ...own, ...directories],
-    ...(seen ? ['--tmpfs', stateDir] : []),
-    ...[...files, '--bind', work, work, '--remount-ro', '/', '--chdir', work, '--'],
+    ...(isOnTop ? [...masks, ...files, ...workBind] : [...workBind, ...masks, ...files]),
+    ...['--remount-ro', '/', '--chdir', work, '--'],
+  ]
+}
+
+function masksIn(seen: readonly string[], { stateDir, sockets }: Hidden): string[] {
+  const isSeen = (path: string): boolean => seen.some((folder) => isBelow(path, folder))
+  return [
+    ...(isSeen(stateDir) ? ['--tmpfs', stateDir] : []),
+    ...sockets.filter(isSeen).flatMap((socket) => ['--ro-bind', '/dev/null', socket]),
   ]
 }
 
 /** Directories of the host that firejail leaves in place; every other one at the top is emptied or hidden. */
 const LEFT = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'usr', 'etc', 'dev', 'proc', 'sys', 'nix', 'gnu']
 
-function firejail({ tool, work }: SandboxPlan, shown: Shown): string[] {
+function firejail({ tool, work }: SandboxPlan, shown: Shown, hidden: Hidden): string[] {
   const kept = [work, ...shown.directories, ...shown.files]
+  const masked = [hidden.stateDir, ...hidden.sockets].filter(
+    (path) => !isBelow(work, path) && kept.some((folder) => isBelow(path, folder)),
+  )
   const tops = readdirSync('/').filter((name) => !LEFT.includes(name) && existsSync(join('/', name)))
-  const hidden = tops.map((name) => {
+  const closed = tops.map((name) => {
     const top = join('/', name)
     const isKept = kept.some((path) => isBelow(path, top))
     // A whitelist empties the top directory of what it names; one that names nothing empties it whole.
@@ -84,8 +127,9 @@ function firejail({ tool, work }: SandboxPlan, shown: Shown): string[] {
     ...['--deterministic-exit-code', '--deterministic-shutdown', `--keep-fd=${PROGRAM_FD}`],
     // It writes passwd and group itself, without the other accounts.
     `--private-etc=${ETC_NAMES.filter((name) => !['passwd', 'group'].includes(name) && existsSync(join('/etc', name))).join(',')}`,
-    ...hidden,
+    ...closed,
     ...kept.map((path) => `--whitelist=${path}`),
+    ...masked.map((path) => `--blacklist=${path}`),
     ...[...shown.directories, ...shown.files].map((path) => `--read-only=${path}`),
     ...[`--read-write=${work}`, `--private-cwd=${work}`, '--'],
   ]

@@ -75,7 +75,8 @@ async function launch(host: ScriptHost, spec: LaunchSpec, { marker, signal }: Fr
   })
   try {
     const room = await makeRoom(host, spec, signal)
-    const around = { searchPath: host.environment.PATH, stateDir: host.stateDir, work: work.path }
+    const { stateDir, engineSockets } = host
+    const around = { searchPath: host.environment.PATH, stateDir, engineSockets, work: work.path }
     const plan = {
       ...{ directory, view: launcherView(directory, marker), tools: checked.tools, launcher: await host.launcher() },
       ...{ leaf: room.leaf, scope: room.scope },

@@ -17,6 +17,7 @@ export interface WrappedCommand {
 interface Surroundings {
   readonly searchPath: string | null
   readonly stateDir: string
+  readonly engineSockets: readonly string[]
   readonly work: string
 }
 
@@ -29,7 +30,14 @@ export function wrapCommand(config: ScriptConfig, checked: CheckedLaunch, around
   if (user !== null) layers.push([...user.prefix])
   if (sandbox !== null) {
     layers.push(
-      sandboxCommand({ ...around, sandbox: sandbox.kind, tool: sandbox.tool, command: path, args: config.args }),
+      sandboxCommand({
+        ...around,
+        sandbox: sandbox.kind,
+        tool: sandbox.tool,
+        command: path,
+        args: config.args,
+        isOwnWork: config.workingDir === null,
+      }),
     )
   }
   const wrappers: number[] = []
