@@ -19,6 +19,9 @@ export interface RunnersOptions {
   readonly drivers?: readonly RunnerDriver[] | undefined
 }
 
+/** How long the listener waits for runners: an engine that is well answers in less, one that hangs never does. */
+const PATIENCE_MS = 1_000
+
 /** Asks every runner once before the listener opens; closed after the services, which still need them. */
 export default plugin(
   async (app: FastifyInstance, options: RunnersOptions) => {
@@ -31,7 +34,7 @@ export default plugin(
     })
     app.decorate('runners', runners)
     app.addHook('onClose', () => runners.close())
-    await runners.start()
+    await runners.start(PATIENCE_MS)
   },
   { name: 'runners', dependencies: ['metrics'] },
 )

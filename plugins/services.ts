@@ -84,7 +84,7 @@ export default plugin(
       lastStats: (id, attempt) => app.stats.last(id, attempt),
       kinds: app.kinds,
       rules: { acceptsEnvironment, checkRequestId: checkRequestIdForConfig },
-      describe: (kind) => app.runners.describe(kind),
+      whyDown: (kind) => app.runners.whyDown(kind),
       newId: randomUUID,
       maxCocoons: config.maxCocoons,
     })

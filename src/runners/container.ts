@@ -168,7 +168,7 @@ class ContainerDriver implements AllCapable, PauseSeeing {
   async listens(handle: RunnerHandle, binding: Parameters<RunnerDriver['listens']>[1], signal: AbortSignal) {
     const { engine: id, containerId } = readHandle(handle)
     try {
-      return await this.#listenProbe.listens(await this.#pool.withId(id, signal), containerId, binding, signal)
+      return await this.#listenProbe.listens(() => this.#pool.withId(id, signal), containerId, binding, signal)
     } catch (error) {
       if (signal.aborted) throw signal.reason
       // Not knowing is not listening; the caller asks again.

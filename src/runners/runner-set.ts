@@ -1,8 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { KindSpec, RunnerType } from '../kinds/kind.ts'
 import type { Availability, KindFacts, RunnerDriver } from './driver.ts'
 
 const PROBE_EVERY_MS = 5_000
 const PROBE_DEADLINE_MS = 5_000
+const NOT_YET = 'it has not answered since Hive started'
 
 export interface RunnerState extends Availability {
   readonly runner: RunnerType
@@ -22,11 +24,21 @@ export class RunnerSet {
     this.#onChange = onChange
   }
 
-  /** Probes once, and from then on regularly. */
-  async start(): Promise<void> {
+  /**
+   * Probes at once and from then on regularly. Resolves when every runner has answered, at the latest after
+   * `patienceMs`: one that hangs does not keep Hive from all the others.
+   */
+  async start(patienceMs: number): Promise<void> {
+    const answered = new AbortController()
+    const patience = delay(patienceMs, undefined, { signal: answered.signal }).catch(() => undefined)
+    await Promise.race([this.#regularly(), patience])
+    answered.abort()
+  }
+
+  async #regularly(): Promise<void> {
     await this.refresh()
     if (this.#stop.signal.aborted) return
-    this.#timer = setTimeout(() => void this.start(), PROBE_EVERY_MS)
+    this.#timer = setTimeout(() => void this.#regularly(), PROBE_EVERY_MS)
     this.#timer.unref()
   }
 
@@ -40,7 +52,14 @@ export class RunnerSet {
   }
 
   state(runner: RunnerType): RunnerState {
-    return this.#states.get(runner) ?? { runner, available: false, reason: 'it has not been asked yet' }
+    return this.#states.get(runner) ?? { runner, available: false, reason: NOT_YET }
+  }
+
+  /** Why nothing of this kind can be launched; null = it can, or its runner has not answered yet. */
+  whyDown(kind: KindSpec): string | null {
+    if (this.drivers.has(kind.runner_type) && !this.#states.has(kind.runner_type)) return null
+    const { available, reason } = this.describe(kind)
+    return available ? null : (reason ?? `runner ${kind.runner_type} is not available`)
   }
 
   /** What GET /kinds says of a kind: its runner's state first, then what the driver knows of the config. */
@@ -66,6 +85,6 @@ export class RunnerSet {
     this.#states.set(driver.type, state)
     if (before?.available === state.available) return
     this.#onChange(state)
-    if (before !== undefined && state.available) for (const listener of this.#onReturn) listener()
+    if (state.available) for (const listener of this.#onReturn) listener()
   }
 }

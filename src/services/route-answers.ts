@@ -87,7 +87,7 @@ export class RouteAnswers implements RouteTable {
     if (isPaused(row)) return waiting('paused')
     if (health === 'failing') return waiting('running, but fails its health checks')
     if (this.#resting.has(id)) return waiting(state)
-    if (!this.isListening(id, attempt)) return waiting('running, but does not listen on its port yet')
+    if (!this.isListening(id, attempt)) return waiting(whyNotHeard(row))
     return { answer: 'open', route: this.#routeOf(row, row.endpoint) }
   }
 
@@ -138,6 +138,13 @@ export class RouteAnswers implements RouteTable {
     const activity = idleTimeoutMs === null ? null : this.#activity.sink(id)
     return { id, attempt, name, kind, endpoint, ports: row.leases, stripPrefix, allowOrigins, activity }
   }
+}
+
+function whyNotHeard({ record: { runner, error } }: ServiceRow): string {
+  const isAway = error?.code === 'HIVE_RUNNER_UNAVAILABLE'
+  return isAway
+    ? `running as far as is known, but its runner (${runner}) does not answer, so that nobody can say whether it listens`
+    : 'running, but does not listen on its port yet'
 }
 
 function waiting(state: string): RouteAnswer {

@@ -1,6 +1,5 @@
 import { HiveError } from '../errors.ts'
 import type { KindSpec } from '../kinds/kind.ts'
-import type { KindFacts } from '../runners/driver.ts'
 import { portWishes } from './actions/launch-spec.ts'
 import { holdsPorts } from './actions/ports.ts'
 import { ServiceActor } from './actor.ts'
@@ -17,7 +16,8 @@ import { openSecrets, sayLostSecrets } from './table/secrets.ts'
 export interface SupervisorOptions extends SupervisorParts {
   readonly kinds: ReadonlyMap<string, KindSpec>
   readonly rules: KindRules
-  readonly describe: (kind: KindSpec) => KindFacts
+  /** Why the kind's runner is known to launch nothing now; null = as far as is known it can. */
+  readonly whyDown: (kind: KindSpec) => string | null
   readonly newId: () => string
   readonly maxCocoons: number
 }
@@ -175,11 +175,8 @@ export class Supervisor {
   #kind(id: string): KindSpec {
     const kind = this.#options.kinds.get(id)
     if (!kind) throw new HiveError('HIVE_KIND_UNKNOWN', 'GET /kinds lists the kinds there are')
-    const { available, reason } = this.#options.describe(kind)
-    if (!available)
-      throw new HiveError('HIVE_RUNNER_UNAVAILABLE', reason ?? `runner ${kind.runner_type} is not available`, {
-        retryAfterS: 10,
-      })
+    const reason = this.#options.whyDown(kind)
+    if (reason !== null) throw new HiveError('HIVE_RUNNER_UNAVAILABLE', reason, { retryAfterS: 10 })
     return kind
   }
 

@@ -188,7 +188,8 @@ function client(base: Pick<TestHive, 'app' | 'url' | 'port' | 'directory' | 'tok
   }
 }
 
-async function removeAll(hive: TestHive): Promise<void> {
+/** Ends every cocoon of a Hive that still listens. */
+export async function removeAll(hive: TestHive): Promise<void> {
   if (!hive.app.server.listening) return
   const { body } = await hive.call('GET', '/services?limit=1000')
   const removals = body.services.map(async ({ name }: ServiceRecord) => {

@@ -9,7 +9,7 @@ import { ALL } from './crash/seed.ts'
 import { until } from './deadline.ts'
 import { engineRequest } from './engine-request.ts'
 import { engineOrSkip, TEST_IMAGES } from './engines.ts'
-import { openHive, type TestHive } from './hive.ts'
+import { openHive, removeAll, type TestHive } from './hive.ts'
 
 /** A daemon of the test's own, which it may stop, freeze and kill as it likes. */
 export interface PrivateEngine {
@@ -43,16 +43,36 @@ export async function openOnPrivateEngine(
   t: TestContext,
   type: 'docker' | 'podman',
   { options = [], kinds = [] }: { readonly options?: readonly string[]; readonly kinds?: readonly unknown[] },
-): Promise<{ readonly engine: PrivateEngine; readonly hive: TestHive }> {
+): Promise<{
+  readonly engine: PrivateEngine
+  readonly hive: TestHive
+  /** Another Hive on the same state directory; to be called once the first one is closed. */
+  readonly reopen: () => Promise<TestHive>
+}> {
   const engine = await start(type, options)
+  const later: TestHive[] = []
   try {
     // Ports of its own: all engines of the machine publish in the same place.
     const first = 20_000 + 40 * Math.floor(Math.random() * 240)
     const address = type === 'docker' ? 'HIVE_DOCKER_HOST' : 'HIVE_PODMAN_HOST'
     const env = { [address]: engine.host, HIVE_PORT_RANGE: `${first}-${first + 39}` }
-    return { engine, hive: await openHive(t, { kinds, env }) }
+    const hive = await openHive(t, { kinds, env })
+    const reopen = async (): Promise<TestHive> => {
+      const next = await openHive(t, { kinds, env, directory: hive.directory })
+      later.push(next)
+      return next
+    }
+    return { engine, hive, reopen }
   } finally {
-    t.after(engine.close)
+    t.after(async () => {
+      try {
+        // Their own hooks come after this one.
+        if (later.length > 0) await engine.signal('SIGCONT')
+        for (const hive of later) await removeAll(hive).finally(hive.close)
+      } finally {
+        await engine.close()
+      }
+    })
   }
 }
 

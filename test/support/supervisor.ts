@@ -106,7 +106,10 @@ export async function openSupervisor(t: TestContext, setup: SupervisorSetup = {}
     lastStats: () => null,
     kinds: new Map(kinds.map((kind) => [kind.id, kind])),
     rules: { acceptsEnvironment: () => true, checkRequestId: () => null },
-    describe: (kind) => drivers.get(kind.runner_type)?.describe(kind.config) ?? NO_RUNNER,
+    whyDown: (kind) => {
+      const { available = false, reason = null } = drivers.get(kind.runner_type)?.describe(kind.config) ?? {}
+      return available ? null : (reason ?? 'no such runner')
+    },
     newId: randomUUID,
     maxCocoons: setup.maxCocoons ?? 500,
   })
@@ -144,7 +147,6 @@ export async function openSupervisor(t: TestContext, setup: SupervisorSetup = {}
 
 /** Above the ephemeral ports of Linux and macOS, and not Hive's own: other programs on the machine rarely sit here. */
 const QUIET_PORTS: NumberRange = { first: 61_001, last: 64_999 }
-const NO_RUNNER = { available: false, reason: 'no such runner', isolated: false, containment: 'none' }
 
 function fillArguments<Config extends { readonly args: readonly string[] | null }>(
   config: Config,

@@ -58,7 +58,7 @@ export class EnginePool {
     const never = Number.NEGATIVE_INFINITY
     const unknown = {
       engine: null,
-      fault: 'it has not been asked yet',
+      fault: 'it has not answered yet',
       confirmedAt: never,
       askedAt: never,
       isUsed: false,

@@ -24,22 +24,30 @@ type Over =
 export async function watch(context: ActionContext, signal: AbortSignal): Promise<void> {
   const { handle, record } = context.row()
   if (handle === null) return
-  await greet(context, handle, signal)
+  const greeted = greet(context, handle, signal)
+  greeted.catch(() => undefined) // each of those below hears of it
   const over = await firstOf<Over>(signal, [
     async (inner) => {
+      await greeted
       const end = await waitForEnd(context, handle, inner)
       return { type: 'end', report: () => reportEnd(context, record.attempt, end) }
     },
     async (inner) => {
+      // Its runner may be long in answering: who is already served goes on being.
       await openRoute(context, handle, inner)
+      await greeted
       return { type: 'unhealthy', detail: await watchHealth(context, handle, inner) }
     },
     async (inner) => {
+      await greeted
       // Asked for in the moment of the decision: a request that comes after it can undo only what was asked for.
       await stopIdle(context, await idleOver(context, handle, inner))
       return { type: 'idle' }
     },
-    async (inner) => ({ type: 'moved', reason: await providersMoved(context, inner) }),
+    async (inner) => {
+      await greeted
+      return { type: 'moved', reason: await providersMoved(context, inner) }
+    },
   ])
   if (over.type === 'moved') await startAgain(context, over.reason)
   else if (over.type === 'end') await over.report()
