@@ -22,6 +22,6 @@ export interface Cage {
   thaw(): Promise<void>
   /** KILL to everything. */
   kill(): Promise<void>
-  /** Removes what the kernel keeps for it once it is empty. */
-  release(): Promise<void>
+  /** Removes what the kernel keeps for it. @returns false if something has come into it meanwhile. */
+  release(): Promise<boolean>
 }

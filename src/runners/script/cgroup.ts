@@ -42,6 +42,8 @@ export function openCgroupParent(instanceId: string, root: string | null): Cgrou
   }
 }
 
+const LEAF_NAME = /^(?<id>.+)\.(?<attempt>\d+)$/
+
 /** The place of the leaf of one attempt. */
 export function leafPath(parent: CgroupParent, id: string, attempt: number): string {
   return join(parent.path, `${id}.${attempt}`)
@@ -54,6 +56,18 @@ export function leafPath(parent: CgroupParent, id: string, attempt: number): str
 export async function makeLeaf(parent: CgroupParent, leaf: string): Promise<void> {
   await mkdir(leaf, { recursive: true })
   expectJoin(parent)
+}
+
+/**
+ * Removes the empty leaves in a place for which nobody answers any more: a Hive that was killed had no time for them.
+ * @param isKnown  whether there is an attempt of this id; an attempt is recorded before its leaf is made.
+ */
+export async function sweepLeaves(place: string, isKnown: (id: string, attempt: number) => boolean): Promise<void> {
+  for (const leaf of treeOf(place)) {
+    const { id, attempt } = LEAF_NAME.exec(basename(leaf))?.groups ?? {}
+    const isLeaf = dirname(leaf) === place && id !== undefined
+    if (isLeaf && !isKnown(id, Number(attempt)) && !isPopulated(leaf)) await removeTree(leaf)
+  }
 }
 
 /** Removes the instance's parent if no leaf is left below it. */
@@ -146,14 +160,18 @@ async function thaw(cgroup: string): Promise<void> {
   }
 }
 
-async function removeTree(cgroup: string): Promise<void> {
-  for (const each of treeOf(cgroup)) await removeCgroup(each)
+async function removeTree(cgroup: string): Promise<boolean> {
+  let removed = true
+  for (const each of treeOf(cgroup)) removed = await removeCgroup(each)
+  return removed
 }
 
-async function removeCgroup(cgroup: string): Promise<void> {
-  await rmdir(cgroup).catch(() => {
-    // Gone already, or still in use and removed by the next release.
-  })
+/** @returns false if something is in it; gone already, or not ours to remove = true. */
+function removeCgroup(cgroup: string): Promise<boolean> {
+  return rmdir(cgroup).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'EBUSY',
+  )
 }
 
 function removeCgroupSync(cgroup: string): void {

@@ -85,5 +85,5 @@ const NOBODY: Cage = {
   isEmpty: () => true,
   thaw: async () => {},
   kill: async () => {},
-  release: async () => {},
+  release: async () => true,
 }

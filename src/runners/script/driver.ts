@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { RunnerConfig } from '../../kinds/kind.ts'
 import {
   type Availability,
@@ -14,7 +15,7 @@ import {
   type StatsCapable,
 } from '../driver.ts'
 import type { PauseSeeing, SurvivorTelling } from '../optional-capabilities.ts'
-import { closeCgroupParent } from './cgroup.ts'
+import { closeCgroupParent, sweepLeaves } from './cgroup.ts'
 import { checkLaunch, scriptConfig } from './checks.ts'
 import { findTool } from './command.ts'
 import { cageOf, workerRuns } from './containment.ts'
@@ -27,7 +28,7 @@ import { inspectAttempt, listAttempts, targetOf } from './objects.ts'
 import { pausedAmong } from './paused.ts'
 import { endWithWorker, removeService, stopAttempt } from './removal.ts'
 import { weakLimits } from './rlimits.ts'
-import { sweepDrafts } from './run-directory.ts'
+import { attemptDirectory, sweepDrafts } from './run-directory.ts'
 import { startAttempt } from './starting.ts'
 import { survivorsOf } from './survivors.ts'
 import { sweepUids } from './uids.ts'
@@ -85,9 +86,18 @@ export function createScriptDriver(
 async function probe(host: ScriptHost, signal: AbortSignal): Promise<Availability> {
   signal.throwIfAborted()
   const availability = makeRoots(host)
-  if (availability.available) await sweepDrafts(host.runs)
-  if (availability.available) await sweepUids(host.runs, host.workRoot)
+  if (!availability.available) return availability
+  await sweepDrafts(host.runs)
+  await sweepUids(host.runs, host.workRoot)
+  for (const place of leafPlaces(host))
+    await sweepLeaves(place, (id, attempt) => existsSync(attemptDirectory(host.runs, id, attempt)))
   return availability
+}
+
+function leafPlaces(host: ScriptHost): readonly string[] {
+  const [containment, controllers] = [host.containment(), host.controllers()]
+  const own = containment.kind === 'cgroup' ? [containment.parent.path] : []
+  return controllers === 'systemd' ? own : [...own, ...Object.values(controllers.v1)]
 }
 
 function describe(host: ScriptHost, config: RunnerConfig): KindFacts {

@@ -36,7 +36,8 @@ export async function endAll(
   // Outside of cgroups a process may fork away from one round: then the next one finds it.
   for (let rounds = 0; rounds < KILL_ROUNDS; rounds++) {
     if (cage.isEmpty()) await cage.look()
-    if (cage.isEmpty()) return cage.release()
+    // A launcher that was late may join in the very moment between the look and the removal.
+    if (cage.isEmpty() && (await cage.release())) return
     await cage.kill()
     await isEmptyWithin(cage, KILL_ROUND_MS, signal)
   }
@@ -86,8 +87,9 @@ export async function retireLauncher(directory: string, signal: AbortSignal): Pr
   throw new RunnerUnreachable(`The launcher of ${directory} does not end`)
 }
 
-/** Waits until the launcher has written down how the worker ended, or is gone. */
+/** Waits until the launcher has written down how the worker ended, or is gone. One that has not begun does not. */
 export async function settleLauncher(directory: string, signal: AbortSignal): Promise<void> {
+  if (await makeVoid(directory, 'claim')) return
   const launcher = readIdentity(directory, 'claim')
   if (launcher === null) return
   const settled = () => (isAlive(launcher) ? undefined : true)

@@ -21,7 +21,7 @@ export function groupCage(identity: CocoonIdentity): Cage {
     kill: async () => {
       for (const member of members()) signalProcess(member, 'SIGKILL')
     },
-    release: async () => {},
+    release: async () => true,
   }
 }
 

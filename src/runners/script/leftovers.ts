@@ -26,6 +26,8 @@ export async function clearAttempt(host: ScriptHost, { id, attempt }: LaunchSpec
     if (marker.leaf) await endAll(leafCage(marker.leaf), 0, signal)
     await releaseLeaves(marker.limits ?? [], signal)
     await retireLauncher(directory, signal)
+    // Until then the launcher may have made it again.
+    if (marker.leaf) await leafCage(marker.leaf).release()
     await giveBackUid(host, { id, attempt })
     await removeAttempt(host.runs, marker)
   } catch (error) {

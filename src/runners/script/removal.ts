@@ -76,10 +76,14 @@ async function endAttempt(host: ScriptHost, ending: Ending, signal: AbortSignal)
   // A launch that is still under way gets no worker any more.
   await makeVoid(ending.directory, 'pid')
   const cocoon = ending.identity()
-  await endAll(cageOf(cocoon, host.bootId), ending.graceMs, signal, ending)
+  const cage = cageOf(cocoon, host.bootId)
+  await endAll(cage, ending.graceMs, signal, ending)
   const marker = readMarker(ending.directory)
   await releaseLeaves(marker ? (marker.limits ?? []) : namedLeaves(host.controllers(), cocoon.mark), signal)
-  if (cocoon.bootId === host.bootId) await settleLauncher(ending.directory, signal)
+  if (cocoon.bootId !== host.bootId) return
+  await settleLauncher(ending.directory, signal)
+  // Until then the launcher may have made the leaf again.
+  await cage.release()
 }
 
 /** `rm` cannot be aborted: after an abort it goes on, and a later call finds less to do. */
