@@ -43,6 +43,7 @@ describe('an engine that answers badly', () => {
     'an answer cut off': breakOff(200, '{"Id": "'),
     'truncated JSON': (response: Parameters<typeof silence>[0]) => response.writeHead(200).end('{"Id": "'),
     'the wrong type': json(200, [1, 2]),
+    'another container': json(200, fakeContainer('b'.repeat(64))),
     'an empty body': (response: Parameters<typeof silence>[0]) => response.writeHead(200).end(),
     'no answer at all': silence,
     'a connection dropped': (response: Parameters<typeof silence>[0]) => response.socket?.destroy(),
@@ -290,6 +291,28 @@ describe('an engine that is away', () => {
     engine.on('GET /containers/', json(200, fakeContainer(ID)))
     assert.equal((await driver.probe(signal)).available, true)
     assert.equal((await driver.inspect(HANDLE, signal)).state, 'running')
+  })
+
+  it('F32: a call that may take long is given up early by an engine that hangs, and by no other', async (t) => {
+    const { engine, signal } = await open(t)
+    const driver = driverOn(t, engine, { callMs: 300, startMs: 60_000 })
+    await driver.probe(signal)
+    const slow = Promise.withResolvers<Parameters<typeof silence>[0]>()
+    engine.on('POST /containers/create', slow.resolve)
+    const spec = containerSpec(containerConfig({ image: 'x' }))
+    const starting = driver.start(spec, signal)
+    starting.catch(() => {})
+    const creating = await slow.promise
+    const pings = () => engine.calls.filter(({ line }) => line === 'HEAD /_ping').length
+    const before = pings()
+    await until(() => pings() >= before + 4, 5_000, 'it is asked whether it lives')
+    engine.on('GET /containers/', json(200, fakeContainer(ID)))
+    engine.on('POST /containers/', (response) => response.writeHead(204).end())
+    json(201, { Id: ID })(creating, creating.req, '')
+    assert.equal((await starting).containerId, ID)
+    engine.on('POST /containers/create', silence)
+    engine.on('HEAD /_ping', silence)
+    await assert.rejects(within(driver.start(spec, signal), 5_000, 'the start'), RunnerUnreachable)
   })
 
   it('the circuit lets one trial through every five seconds', () => {

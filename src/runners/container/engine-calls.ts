@@ -1,5 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { RunnerUnreachable } from '../driver.ts'
 import { isStray404, saysNone, type Thing } from './answers.ts'
+import { ping } from './engine-facts.ts'
 import { ask as askEngine, type EngineAnswer, type EngineLine, type EngineRequest, refusalOf } from './request.ts'
 
 /** Answers that a caller understands; without a deadline = the usual one, null = none. */
@@ -32,7 +34,7 @@ export class EngineCalls {
     ok: readonly number[],
     deadlineMs: number | null = this.#callMs,
   ): Promise<EngineAnswer> {
-    return this.#understood(request, await askEngine(this.#line, request, deadlineMs, signal), ok)
+    return this.#understood(request, await this.#answer(request, deadlineMs, signal), ok)
   }
 
   /** @returns null if the engine says that there is no such thing. */
@@ -42,8 +44,39 @@ export class EngineCalls {
     signal: AbortSignal,
     { ok, deadlineMs = this.#callMs }: Expected,
   ): Promise<EngineAnswer | null> {
-    const answer = await askEngine(this.#line, request, deadlineMs, signal)
+    const answer = await this.#answer(request, deadlineMs, signal)
     return answer.status === 404 && saysNone(thing, answer) ? null : this.#understood(request, answer, ok)
+  }
+
+  /** A call that may be slow has its time only while the engine answers a ping; of a hung one it learns as soon as others. */
+  async #answer(request: EngineRequest, deadlineMs: number | null, signal: AbortSignal): Promise<EngineAnswer> {
+    if (deadlineMs === null || deadlineMs <= this.#callMs) return askEngine(this.#line, request, deadlineMs, signal)
+    const over = new AbortController()
+    const answered = new AbortController()
+    this.#untilSilent(answered.signal).then(
+      (reason) => over.abort(reason),
+      () => undefined,
+    )
+    try {
+      return await askEngine(this.#line, request, deadlineMs, AbortSignal.any([signal, over.signal]))
+    } finally {
+      answered.abort()
+    }
+  }
+
+  /** @returns why the engine counts as hung, half a call's time after the last ping that it answered. */
+  async #untilSilent(signal: AbortSignal): Promise<RunnerUnreachable> {
+    const halfMs = this.#callMs / 2
+    for (;;) {
+      await delay(halfMs, undefined, { signal })
+      try {
+        await ping(this.#line, halfMs, signal)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (error instanceof RunnerUnreachable) return error
+        throw error
+      }
+    }
   }
 
   #understood(request: EngineRequest, answer: EngineAnswer, ok: readonly number[]): EngineAnswer {

@@ -23,6 +23,8 @@ import { waitedCode, waitRequest } from './wait-request.ts'
 
 /** The code of a command of which the engine knows no more. */
 const GONE_CODE = 255
+const FULL_ID = /^[0-9a-f]{64}$/
+
 /** A command for a container, and what is added to the environment that it has there (`NAME=value`). */
 export interface ExecOrder {
   readonly command: readonly string[]
@@ -110,7 +112,8 @@ export class Engine {
       return null
     }
     const container = readContainer(answer.body)
-    if (container === null) throw this.#nonsense('inspect')
+    const isOther = FULL_ID.test(reference) && container?.id !== reference
+    if (container === null || isOther) throw this.#nonsense('inspect')
     return this.#oom.correct(container, this.facts)
   }
 
