@@ -260,6 +260,16 @@ describe('an engine that is away', () => {
     assert.equal(await unreachable(() => driver.remove(HANDLE, { volumes: false }, signal))(), true)
   })
 
+  it('F33: what another kind of engine at the same address has made is not booked on this one', async (t) => {
+    const { engine, driver, signal } = await open(t)
+    await driver.probe(signal)
+    const podman = { 'api-version': '1.41', 'libpod-api-version': '4.3.1' }
+    engine.on('POST /containers/create', (response) => response.writeHead(201, podman).end(JSON.stringify({ Id: ID })))
+    const spec = containerSpec(containerConfig({ image: 'x' }))
+    await assert.rejects(driver.start(spec, signal), /another engine answers/)
+    assert.equal(engine.calls.filter(({ line }) => line.endsWith('/start')).length, 0)
+  })
+
   it('F33: an engine that was away while another had its address is known again when it is back', async (t) => {
     const { engine, driver, signal } = await open(t)
     engine.on('GET /containers/', json(200, fakeContainer(ID)))

@@ -92,6 +92,11 @@ export function isOfEngine(headers: IncomingHttpHeaders): boolean {
   return headers['api-version'] !== undefined
 }
 
+/** Which engine sent an answer: only Podman has an API of its own beside Docker's. */
+export function flavourOf(headers: IncomingHttpHeaders): 'docker' | 'podman' {
+  return headers['libpod-api-version'] === undefined ? 'docker' : 'podman'
+}
+
 function wordsOf({ body }: Told): string {
   return String((body as { message?: unknown } | null)?.message ?? '')
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { RunnerUnreachable } from '../driver.ts'
-import { isStray404, saysNone, type Thing } from './answers.ts'
-import { ping } from './engine-facts.ts'
+import { flavourOf, isOfEngine, isStray404, saysNone, type Thing } from './answers.ts'
+import { type EngineFacts, ping } from './engine-facts.ts'
 import { ask as askEngine, type EngineAnswer, type EngineLine, type EngineRequest, refusalOf } from './request.ts'
 
 /** Answers that a caller understands; without a deadline = the usual one, null = none. */
@@ -19,11 +19,13 @@ const NOT_NOW = new Set([502, 503, 504])
  */
 export class EngineCalls {
   readonly #line: EngineLine
+  readonly #flavour: EngineFacts['flavour']
   readonly #callMs: number
 
   /** @param callMs  deadline of a call that sets none. */
-  constructor(line: EngineLine, callMs: number) {
+  constructor(line: EngineLine, { flavour }: EngineFacts, callMs: number) {
     this.#line = line
+    this.#flavour = flavour
     this.#callMs = callMs
   }
 
@@ -80,6 +82,9 @@ export class EngineCalls {
   }
 
   #understood(request: EngineRequest, answer: EngineAnswer, ok: readonly number[]): EngineAnswer {
+    // A daemon that came to the address a moment ago: what it did must not be booked on the one before it.
+    if (isOfEngine(answer.headers) && flavourOf(answer.headers) !== this.#flavour)
+      throw new RunnerUnreachable(`another engine answers at ${this.#line.address} now`)
     if (ok.includes(answer.status)) return answer
     const refusal = refusalOf(answer)
     // A fault while reading says nothing about the container; only a bad question (400) gets no better by waiting.

@@ -1,5 +1,6 @@
 import os from 'node:os'
 import { RunnerUnreachable } from '../driver.ts'
+import { flavourOf } from './answers.ts'
 import type { EngineAddress } from './engine-address.ts'
 import type { KeptLimits } from './kept-limits.ts'
 import { ask, type EngineLine, refusalOf } from './request.ts'
@@ -23,7 +24,7 @@ type Flavour = EngineFacts['flavour']
 export async function ping(line: EngineLine, deadlineMs: number, signal: AbortSignal): Promise<Flavour> {
   const answer = await ask(line, { method: 'HEAD', path: '/_ping', isProbe: true }, deadlineMs, signal)
   if (answer.status !== 200) throw new RunnerUnreachable(`${line.address}: it answers ${answer.status} to a ping`)
-  return answer.headers['libpod-api-version'] === undefined ? 'docker' : 'podman'
+  return flavourOf(answer.headers)
 }
 
 /** @throws RunnerUnreachable */

@@ -50,7 +50,7 @@ export class Engine {
     this.#line = line
     this.facts = facts
     this.#timeouts = timeouts
-    this.#calls = new EngineCalls(line, timeouts.callMs)
+    this.#calls = new EngineCalls(line, facts, timeouts.callMs)
     this.#confirm = confirm
   }
 
