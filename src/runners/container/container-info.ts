@@ -9,6 +9,8 @@ export interface ContainerInfo {
   /** Runs, is paused or is being stopped: there is a process. */
   readonly isAlive: boolean
   readonly isPaused: boolean
+  /** It has ended, but its engine does not know. */
+  readonly isUnseenEnd: boolean
   /** False if it was only created: nothing of it has ever run, so there is no exit to speak of. */
   readonly hasRun: boolean
   readonly pid: number | null
@@ -68,6 +70,7 @@ function run(state: Json) {
   const pid = count(state['Pid'])
   return {
     isPaused,
+    isUnseenEnd: false,
     // Podman says "stopping" with Running false while the process still takes its time.
     isAlive: isPaused || state['Running'] === true || ALIVE.has(text(state['Status'])),
     hasRun: startedAt !== null,

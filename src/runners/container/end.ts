@@ -52,7 +52,7 @@ export async function waitForExit(
 }
 
 async function toldExit(engine: Engine, id: string, signal: AbortSignal): Promise<ExitStatus | null> {
-  const code = await answered(() => engine.wait(id, signal))
+  const code = await answered(() => waitEvenUnseen(engine, id, signal))
   if (code === null) return null
   // The wait does not tell of the out-of-memory killer.
   const container = await engine.inspect(id, signal)
@@ -62,9 +62,19 @@ async function toldExit(engine: Engine, id: string, signal: AbortSignal): Promis
   return container.hasRun ? exitStatus(container.exitCode, container.oom) : null
 }
 
+async function waitEvenUnseen(engine: Engine, id: string, signal: AbortSignal): Promise<number | null> {
+  try {
+    return await engine.wait(id, signal)
+  } catch (error) {
+    const container = error instanceof EngineRefusal ? await engine.inspect(id, signal) : null
+    if (container?.isUnseenEnd !== true) throw error
+    return container.exitCode
+  }
+}
+
 /** TERM, KILL after the grace, and a look whether it worked. Already gone = fine. */
 export async function stopContainer(engine: Engine, id: string, graceMs: number, signal: AbortSignal): Promise<void> {
-  await answered(() => stopEvenPaused(engine, id, graceMs, signal))
+  await answered(() => stopAsItIs(engine, id, graceMs, signal))
   if (await hasEnded(engine, id, signal)) return
   await answered(() => engine.kill(id, signal))
   if (await becomesTrue(() => hasEnded(engine, id, signal), KILL_MS, signal)) return
@@ -99,12 +109,13 @@ export async function removeAll(
   return kept
 }
 
-async function stopEvenPaused(engine: Engine, id: string, graceMs: number, signal: AbortSignal): Promise<void> {
+async function stopAsItIs(engine: Engine, id: string, graceMs: number, signal: AbortSignal): Promise<void> {
   try {
     await engine.stop(id, graceMs, signal)
   } catch (error) {
-    const isPaused = error instanceof EngineRefusal && (await engine.inspect(id, signal))?.isPaused === true
-    if (!isPaused) throw error
+    const container = error instanceof EngineRefusal ? await engine.inspect(id, signal) : null
+    if (container?.isAlive === false) return
+    if (container?.isPaused !== true) throw error
     // Podman stops nothing that is paused.
     await engine.unpause(id, signal)
     await engine.stop(id, graceMs, signal)

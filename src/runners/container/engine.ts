@@ -19,6 +19,7 @@ import { dropAll, type EngineLine, open, refusalOf } from './request.ts'
 import { splitReference } from './split-reference.ts'
 import { inTime } from './time-limit.ts'
 import type { Timeouts } from './timeouts.ts'
+import { correctUnseenEnd } from './unseen-end.ts'
 import { waitedCode, waitRequest } from './wait-request.ts'
 
 /** The code of a command of which the engine knows no more. */
@@ -114,7 +115,7 @@ export class Engine {
     const container = readContainer(answer.body)
     const isOther = FULL_ID.test(reference) && container?.id !== reference
     if (container === null || isOther) throw this.#nonsense('inspect')
-    return this.#oom.correct(container, this.facts)
+    return correctUnseenEnd(this.#oom.correct(container, this.facts), this.facts)
   }
 
   /** Resolves when it does not run (any more), with its exit code; null if there is no such container. No deadline. */

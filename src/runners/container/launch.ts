@@ -120,12 +120,15 @@ async function inspectNamed(engine: Engine, name: string, signal: AbortSignal): 
 /** From our own container, in whatever state it is. */
 async function carryOn(attempt: Attempt, container: ContainerInfo): Promise<Launched> {
   if (container.isAlive || hasRunAlready(attempt.spec, container)) return launched(attempt, container, true)
-  if (hasBindingsOf(attempt.spec, container)) return startContainer(attempt, container.id, null)
-  // Ports are fixed when a container is made. One that never ran has no files to lose.
-  if (container.hasRun)
-    throw new LaunchRefused(
-      'the container was made with other host ports; start it with recreate to give it the new ones',
-    )
+  // Podman starts nothing whose end it does not know.
+  if (!container.isUnseenEnd) {
+    if (hasBindingsOf(attempt.spec, container)) return startContainer(attempt, container.id, null)
+    // Ports are fixed when a container is made. One that never ran has no files to lose.
+    if (container.hasRun)
+      throw new LaunchRefused(
+        'the container was made with other host ports; start it with recreate to give it the new ones',
+      )
+  }
   await removeContainer(attempt.engine, container.id, attempt.signal)
   return createAndStart(attempt)
 }

@@ -50,6 +50,11 @@ function processIds(): readonly number[] {
   }
 }
 
+/** True if Podman's monitor of a container runs on this machine. */
+export function isMonitored(containerId: string): boolean {
+  return processIds().some((pid) => monitoredBy(pid) === containerId)
+}
+
 /** The innermost container that a cgroup path names (proc_pid_cgroup(5)); its monitor's own cgroup is not the container. */
 export function containerOf(cgroups: string): string | null {
   for (const line of cgroups.split('\n')) {
@@ -61,7 +66,8 @@ export function containerOf(cgroups: string): string | null {
 
 function monitoredBy(pid: number): string | null {
   const argv = (readProc(pid, 'cmdline') ?? '').split('\0')
-  if (basename(argv[0] ?? '') !== 'conmon') return null
+  // One of a command that is run beside (`--exec`) says nothing of the container's own end.
+  if (basename(argv[0] ?? '') !== 'conmon' || argv.includes('-e') || argv.includes('--exec')) return null
   const at = argv.findIndex((word) => word === '-c' || word === '--cid')
   return at === -1 ? null : (argv[at + 1] ?? null)
 }
