@@ -69,7 +69,7 @@ export function toHiveError(error: FastifyError): HiveError {
 
 function invalid(error: FastifyError): HiveError {
   const part = error.validationContext ?? 'request'
-  const fields: FieldProblem[] = (error.validation ?? [])
+  const fields: FieldProblem[] = withChoices(error.validation ?? [])
     .filter((problem) => problem.params['additionalProperties'] === undefined)
     .slice(0, 20)
     .map((problem) => ({ pointer: shorten(problem.instancePath || '/'), detail: explain(problem) }))
@@ -79,6 +79,25 @@ function invalid(error: FastifyError): HiveError {
   })
 }
 
+type Problem = NonNullable<FastifyError['validation']>[number]
+
+/** A choice of constants fails once for each of them, and then as a whole: it is told once, with what there is. */
+function withChoices(problems: readonly Problem[]): readonly Problem[] {
+  const constants = Map.groupBy(
+    problems.filter(({ keyword }) => keyword === 'const'),
+    ({ instancePath }) => instancePath,
+  )
+  const isToldElsewhere = ({ keyword, instancePath }: Problem) =>
+    constants.has(instancePath) && (keyword === 'const' || keyword === 'anyOf')
+  const choices = [...constants.values()].flatMap(([first, ...others]) => {
+    if (first === undefined) return []
+    const allowed = [first, ...others].map(({ params }) => String(params['allowedValue']))
+    const message = allowed.length === 1 ? `must be ${allowed[0]}` : `must be one of ${allowed.join(', ')}`
+    return [{ ...first, message }]
+  })
+  return [...choices, ...problems.filter((problem) => !isToldElsewhere(problem))]
+}
+
 /** What the names in an open object may look like: its schema can only say that one does not fit. */
 const NAME_FORMS: Readonly<Record<string, string>> = {
   labels: 'named with 1 to 63 letters, digits, ., _, / and -, a letter or digit at both ends',
@@ -86,7 +105,7 @@ const NAME_FORMS: Readonly<Record<string, string>> = {
 }
 
 /** A closed schema says of each unknown field that its schema is `false`. */
-function explain(problem: NonNullable<FastifyError['validation']>[number]): string {
+function explain(problem: Problem): string {
   if (problem.keyword === 'boolean') {
     const form = NAME_FORMS[problem.instancePath.split('/', 2)[1] ?? '']
     return form === undefined || problem.instancePath.split('/').length < 3 ? 'is not a known field' : `must be ${form}`

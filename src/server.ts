@@ -104,11 +104,16 @@ async function listen(app: FastifyInstance, config: HiveConfig): Promise<void> {
     throw new ListenError(cause)
   }
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
-  const cocoonPort = portOf(app.dataPlane ?? app.server)
-  app.services.setOrigins({
-    base: config.publicUrl ?? `http://${host}:${cocoonPort}`,
-    ofCocoon: (name) => (config.cocoonDomain === null ? null : `http://${name}.${config.cocoonDomain}:${cocoonPort}`),
-  })
+  const own = `http://${host}:${portOf(app.dataPlane ?? app.server)}`
+  app.services.setOrigins({ base: config.publicUrl ?? own, ofCocoon: cocoonOrigins(config, own) })
+}
+
+/** A domain of its own is reached as Hive itself is, through whatever stands before it; `localhost` never is. */
+function cocoonOrigins({ cocoonDomain, publicUrl }: HiveConfig, own: string): (name: string) => string | null {
+  if (cocoonDomain === null) return () => null
+  const { protocol, port } = new URL(cocoonDomain === 'localhost' ? own : (publicUrl ?? own))
+  const rest = `${cocoonDomain}${port === '' ? '' : `:${port}`}`
+  return (name) => `${protocol}//${name}.${rest}`
 }
 
 /**
@@ -160,17 +165,22 @@ function sayStarted(app: FastifyInstance, parts: { config: HiveConfig; state: St
 /** A terminal that is closed sends HUP (signal(7)). */
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
+/** At Ctrl-C the terminal signals everybody in the foreground, and npm passes it on as well: that is one wish, not two. */
+const ONE_SIGNAL_MS = 200
+
 /**
  * Resolves with the first HUP, INT or TERM. A second one exits at once, whatever is still going on. One that comes before
  * Hive has started ends it at once too, in good order: nothing was accepted, and the next start picks up from the table.
  */
 function untilSignal(config: HiveConfig, log: Logger, isStarted: () => boolean): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let asked = false
+    let askedAt: number | null = null
     const onSignal = (signal: keyof typeof SIGNALS) => {
-      if (asked) exitNow(128 + SIGNALS[signal])
+      const isEcho = signal === 'SIGINT' && askedAt !== null && performance.now() - askedAt < ONE_SIGNAL_MS
+      if (isEcho) return
+      if (askedAt !== null) exitNow(128 + SIGNALS[signal])
       if (!isStarted()) exitNow(0)
-      asked = true
+      askedAt = performance.now()
       log.info({ signal }, config.stopOnExit ? 'shutting down with all cocoons' : 'shutting down; cocoons live on')
       resolve(signal)
     }

@@ -82,7 +82,7 @@ export class RouteAnswers implements RouteTable {
     if (row.config.wake && this.#isAsleep(row)) return this.#sleeping(row)
     const mayCome =
       desired === 'running' && (!isEnded(state) || row.targetAttempt > attempt || row.record.next_attempt_at !== null)
-    if (state !== 'running') return mayCome ? waiting(state) : { answer: 'ended', state }
+    if (state !== 'running') return mayCome ? waiting(howComing(state, row)) : { answer: 'ended', state }
     if (row.endpoint === null) return { answer: 'no-endpoint' }
     if (isPaused(row)) return waiting('paused')
     if (health === 'failing') return waiting('running, but fails its health checks')
@@ -138,6 +138,10 @@ export class RouteAnswers implements RouteTable {
     const activity = idleTimeoutMs === null ? null : this.#activity.sink(id)
     return { id, attempt, name, kind, endpoint, ports: row.leases, stripPrefix, allowOrigins, activity }
   }
+}
+
+function howComing(state: string, { record }: ServiceRow): string {
+  return record.next_attempt_at === null ? state : `${state}, and is started again soon`
 }
 
 function whyNotHeard({ record: { runner, error } }: ServiceRow): string {

@@ -167,6 +167,20 @@ suite('ending', { concurrency: 2 }, () => {
   })
 })
 
+test('HIVE_PUBLIC_URL: a domain of its own is reached by its scheme and port, localhost by those of the listener', async (t) => {
+  const env = { COCOON_KINDS: NATIVE, HIVE_PUBLIC_URL: 'https://hive.test:8443' }
+  for (const [domain, origin] of [
+    ['hive.test', 'https://named.hive.test:8443/'],
+    ['localhost', /^http:\/\/named\.localhost:\d+\/$/],
+  ] as const) {
+    const server = (await serverBench(t, { ...env, HIVE_COCOON_DOMAIN: domain })).start()
+    const { body } = await server.call('POST', '/spawn?wait=ready', { kind: 'native', name: 'named' })
+    assert.equal(body.url, 'https://hive.test:8443/cocoons/named/')
+    if (typeof origin === 'string') assert.equal(body.origin_url, origin)
+    else assert.match(body.origin_url, origin)
+  }
+})
+
 test('HIVE_PROXY_PORT: cocoons answer only there, and the control API only on its own port', async (t) => {
   const bench = await serverBench(t, { COCOON_KINDS: NATIVE, HIVE_PROXY_PORT: '0' })
   const server = bench.start()

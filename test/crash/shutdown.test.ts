@@ -75,6 +75,18 @@ describe('Hive is asked to end', () => {
     await world.check(await world.start())
   })
 
+  it('F64: Ctrl-C under npm, which the terminal and npm both send on, is one signal', async (t) => {
+    const { world, hive } = await running(t)
+    const slow = world.client(hive).visit('lives', 'slow?ms=1000', 30_000)
+    await delay(200) // it is under way
+    hive.signal('SIGINT')
+    await delay(20) // the kernel would make one of two that are pending
+    hive.signal('SIGINT')
+    assert.equal((await slow)?.status, 200)
+    assert.deepEqual(await within(hive.ended, LIMIT_MS, 'the end'), { code: 0, signal: null })
+    await world.check(await world.start())
+  })
+
   it('F64: a closed terminal during a spawn: what was answered is kept, and goes on with the next start', async (t) => {
     const { world, hive } = await running(t)
     const client = world.client(hive)

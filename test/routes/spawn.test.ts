@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { suite } from 'node:test'
+import type { FieldProblem } from '../../src/errors.ts'
 import { LaunchRefused } from '../../src/runners/driver.ts'
 import { assertProblem, openControl } from '../support/control.ts'
 import { until } from '../support/deadline.ts'
@@ -23,6 +24,20 @@ suite('POST /spawn', () => {
       ['one', 'cocoons:one', 'fake', 'requested', 1, { a: 'b' }],
     )
     assert.equal((await hive.call('GET', headers.get('location') ?? '')).body.id, body.id)
+  })
+
+  test('a choice that there is not is told with those that there are, once', async (t) => {
+    const hive = await openControl(t)
+    const errors = async (path: string, body?: object) =>
+      (await hive.call(body ? 'POST' : 'GET', path, body)).body.errors.map(({ pointer, detail }: FieldProblem) => [
+        pointer,
+        detail,
+      ])
+    assert.deepEqual(await errors('/spawn?wait=foo', { kind: 'fake' }), [['/wait', 'must be one of ready, none']])
+    assert.deepEqual(await errors('/services/any?wait=foo'), [
+      ['/wait', 'must be one of ready, running, stopped, gone'],
+    ])
+    assert.deepEqual(await errors('/spawn', { kind: 'fake', type: 'x' }), [['/type', 'must be spawn_cocoon']])
   })
 
   test('wait=ready answers 201 when it is ready, 202 with Retry-After when it is not in time', async (t) => {

@@ -90,7 +90,9 @@ function refusedPull(detail: string, { image, credentials }: PullOrder): Error {
 
 function whichCredentials({ login, source, looked }: Credentials): string {
   if (login !== null) return `the credentials are from ${source}`
-  return looked.length === 0 ? 'there is no auth file' : `no credentials for it in ${looked.join(', ')}`
+  return looked.length === 0
+    ? 'there is no auth file: name one in HIVE_REGISTRY_AUTH_FILE'
+    : `no credentials for it in ${looked.join(', ')}`
 }
 
 /** Aborts when nothing has moved for too long, and in any case after the total time. */

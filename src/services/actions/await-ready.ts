@@ -95,11 +95,16 @@ async function giveUp(context: ActionContext, handle: RunnerHandle, signal: Abor
   await context.observe(attempt, { type: 'not_ready', exit, detail: whyNotReady(context) })
 }
 
+const WHERE_TO_LISTEN = {
+  script: 'it must listen on the port in its variable PORT',
+  container: 'it must listen on 0.0.0.0, not on its own loopback alone',
+} as const
+
 function whyNotReady(context: ActionContext): string {
   const { config, leases, record } = context.row()
   const within = `within ready_timeout (${config.readyTimeoutMs / 1000} s)`
   if (!context.parts.view.isListening(record.id, record.attempt) && context.row().gated)
-    return `it did not listen on port ${leases[0]?.port} ${within}`
+    return `it did not listen on port ${leases[0]?.port} ${within}: ${WHERE_TO_LISTEN[config.runner === 'script' ? 'script' : 'container']}`
   const last = context.parts.view.transcript.of(record.id).findLast(({ ok }) => !ok)
   return `its health checks did not pass ${within}${last ? `: ${last.detail}` : ''}`
 }

@@ -42,7 +42,8 @@ export async function makeStateDirectory(path: string): Promise<void> {
     await chmod(path, 0o700)
   } catch (cause) {
     const mend = 'set HIVE_STATE_DIR to a place Hive may write'
-    throw new StateDirectoryError(`cannot make the state directory ${path}: ${mend}`, { cause })
+    const why = (cause as NodeJS.ErrnoException).code ?? (cause as Error).message
+    throw new StateDirectoryError(`cannot make the state directory ${path} (${why}): ${mend}`, { cause })
   }
 }
 
