@@ -1,40 +1,12 @@
 import assert from 'node:assert/strict'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { Circuit } from '../../src/runners/container/circuit.ts'
-import { makeHandle } from '../../src/runners/container/handle.ts'
-import type { Timeouts } from '../../src/runners/container/timeouts.ts'
 import { createContainerDriver } from '../../src/runners/container.ts'
-import { LaunchRefused, type RunnerDriver, RunnerUnreachable } from '../../src/runners/driver.ts'
+import { LaunchRefused, RunnerUnreachable } from '../../src/runners/driver.ts'
 import { containerConfig, containerSpec } from '../support/container-bench.ts'
 import { until, within } from '../support/deadline.ts'
-import {
-  type Answer,
-  breakOff,
-  DOCKER_INFO,
-  type FakeEngine,
-  fakeContainer,
-  json,
-  openFakeEngine,
-  silence,
-} from '../support/fake-engine.ts'
-
-const ID = 'a'.repeat(64)
-const ENGINE = 'docker:FAKE@/fake'
-const HANDLE = makeHandle('docker', { engine: ENGINE, containerId: ID, name: 'box', startedAt: null, volumes: [] })
-const CALL_MS = 150
-const SHORT = { callMs: CALL_MS, startMs: CALL_MS }
-
-function driverOn(t: TestContext, { host }: FakeEngine, timeouts: Partial<Timeouts> = SHORT): RunnerDriver {
-  const base = { type: 'docker', instanceId: 'fakeinstance', registryAuthFile: null, home: null } as const
-  const driver = createContainerDriver({ ...base, hosts: [host], timeouts })
-  t.after(() => driver.close())
-  return driver
-}
-
-async function open(t: TestContext) {
-  const engine = await openFakeEngine(t)
-  return { engine, driver: driverOn(t, engine), signal: AbortSignal.timeout(20_000) }
-}
+import { breakOff, DOCKER_INFO, fakeContainer, json, openFakeEngine, silence } from '../support/fake-engine.ts'
+import { driverOn, HANDLE, ID, open } from '../support/fake-engine-bench.ts'
 
 describe('an engine that answers badly', () => {
   const faults = {
@@ -99,40 +71,6 @@ describe('an engine that answers badly', () => {
     await within(driver.remove(HANDLE, { volumes: false }, signal), 5_000, 'remove')
     assert.equal(asked, 2)
   })
-
-  const strangers: Readonly<Record<string, Answer>> = {
-    'a call that Docker does not know': json(404, { message: 'page not found' }),
-    'a call that Podman does not know': (response) => response.writeHead(404).end('Not Found'),
-    'a web server in front of it': (response) => response.writeHead(404).end('<h1>404 Not Found</h1>'),
-    nothing: (response) => response.writeHead(404).end(),
-    'JSON of somebody else': json(404, { error: 'no route' }),
-  }
-  for (const [name, answer] of Object.entries(strangers)) {
-    it(`F35: a 404 that says ${name} is no proof that anything is gone`, async (t) => {
-      const { engine, driver, signal } = await open(t)
-      const spec = containerSpec(containerConfig({ image: 'x', pull: 'never' }))
-      for (const method of ['GET', 'HEAD', 'POST', 'DELETE']) {
-        for (const thing of ['containers', 'images', 'exec', 'volumes']) engine.on(`${method} /${thing}/`, answer)
-      }
-      const status = await driver.inspect(HANDLE, signal)
-      assert.equal(status.state, 'unreachable')
-      const calls: Readonly<Record<string, () => Promise<unknown>>> = {
-        wait: () => driver.wait(HANDLE, signal),
-        stop: () => driver.stop(HANDLE, 100, signal),
-        remove: () => driver.remove(HANDLE, { volumes: false }, signal),
-        prepare: () => driver.prepare(spec, () => {}, signal),
-        pull: () => driver.prepare(containerSpec(containerConfig({ image: 'x', pull: 'always' })), () => {}, signal),
-        create: () => driver.start(spec, signal),
-        restart: () => driver.start({ ...spec, handle: HANDLE }, signal),
-      }
-      for (const [call, run] of Object.entries(calls))
-        await assert.rejects(within(run(), 5_000, call), RunnerUnreachable, call)
-      engine.on('POST /containers/create', json(201, { Id: ID }))
-      engine.on('HEAD /containers/', (response) => response.writeHead(404).end())
-      const withCommand = containerSpec(containerConfig({ image: 'x', command: ['/bin/worker'] }))
-      await assert.rejects(within(driver.start(withCommand, signal), 5_000, 'a look'), RunnerUnreachable)
-    })
-  }
 
   it('F32: a wait is broken off when the engine hangs, for it would tell nothing any more', async (t) => {
     const { engine, signal } = await open(t)

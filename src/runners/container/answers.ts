@@ -79,7 +79,7 @@ export function saysNone(thing: Thing, answer: Told): boolean {
 /** True of a 404 that is about the call itself: the engine does not know it, or did not get it. */
 export function isStray404(answer: Told): boolean {
   if (answer.status !== 404 || Object.values(NONE).some((words) => words.test(wordsOf(answer)))) return false
-  return !isOfEngine(answer.headers) || saysNoSuchCall(wordsOf(answer))
+  return !isOfEngine(answer.headers) || wordsOf(answer) === '' || saysNoSuchCall(wordsOf(answer))
 }
 
 /** True of what an engine says to a call that it does not know. */
@@ -98,5 +98,6 @@ export function flavourOf(headers: IncomingHttpHeaders): 'docker' | 'podman' {
 }
 
 function wordsOf({ body }: Told): string {
-  return String((body as { message?: unknown } | null)?.message ?? '')
+  const message = (body as { message?: unknown } | null)?.message
+  return typeof message === 'string' ? message : ''
 }

@@ -1,8 +1,11 @@
-import { Agent, type ClientRequestArgs } from 'node:http'
+import { Agent, type ClientRequest, type ClientRequestArgs, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { inspect } from 'node:util'
 
 const PROBE_AFTER_MS = 30_000
+
+/** The method is part of what node's own and others' agents rely on, but not of its types. */
+const NODE_AGENT = Agent.prototype as unknown as { addRequest: (request: ClientRequest, ...rest: unknown[]) => void }
 
 /**
  * One connection for each call: an idle one that the engine has just closed would fail a create whose fate is then
@@ -13,6 +16,17 @@ export class EngineAgent extends Agent {
 
   constructor() {
     super({ keepAlive: false })
+  }
+
+  /**
+   * Called by node for each request (`Agent.addRequest`). The engine client follows redirects to wherever they lead, with
+   * requests that nobody listens to the errors of: no engine sends any, so it is not shown where they lead.
+   */
+  addRequest(request: ClientRequest, ...rest: readonly unknown[]): void {
+    request.prependListener('response', ({ headers }: IncomingMessage) => {
+      delete headers.location
+    })
+    NODE_AGENT.addRequest.call(this, request, ...rest)
   }
 
   override createConnection(options: ClientRequestArgs): Socket {

@@ -13,6 +13,12 @@ interface Expected {
 /** Statuses of something between us and the engine, or of an engine that is not up yet. */
 const NOT_NOW = new Set([502, 503, 504])
 
+/** Not a word of the engine's about what was asked: it would be tried in vain now, and may work later. */
+function isNotNow(answer: EngineAnswer): boolean {
+  const isNoRefusal = answer.status < 400
+  return NOT_NOW.has(answer.status) || isNoRefusal || isStray404(answer)
+}
+
 /**
  * Asks an engine with a deadline and makes of each answer what it is: understood, a denial, a refusal or a fault.
  * All throw RunnerUnreachable, the caller's reason on abort, and EngineRefusal.
@@ -47,7 +53,10 @@ export class EngineCalls {
     { ok, deadlineMs = this.#callMs }: Expected,
   ): Promise<EngineAnswer | null> {
     const answer = await this.#answer(request, deadlineMs, signal)
-    return answer.status === 404 && saysNone(thing, answer) ? null : this.#understood(request, answer, ok)
+    // Podman (4.3) says of a measurement without a body that there is nothing to measure.
+    const mayBeMute = request.method === 'HEAD' || request.isMeasurement === true
+    const isDenied = answer.status === 404 && (answer.body !== null || mayBeMute) && saysNone(thing, answer)
+    return isDenied ? null : this.#understood(request, answer, ok)
   }
 
   /** A call that may be slow has its time only while the engine answers a ping; of a hung one it learns as soon as others. */
@@ -89,7 +98,7 @@ export class EngineCalls {
     const refusal = refusalOf(answer)
     // A fault while reading says nothing about the container; only a bad question (400) gets no better by waiting.
     const isRead = request.method === 'GET' || request.method === 'HEAD'
-    const isFault = isRead ? answer.status !== 400 : NOT_NOW.has(answer.status) || isStray404(answer)
+    const isFault = isRead ? answer.status !== 400 : isNotNow(answer)
     if (isFault) throw new RunnerUnreachable(`${this.#line.address}: ${refusal.message}`)
     throw refusal
   }

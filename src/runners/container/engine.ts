@@ -82,6 +82,8 @@ export class Engine {
     const answer = await this.#calls.ask(request, signal, [200, 201], this.#timeouts.startMs)
     const id = (answer.body as { Id?: unknown } | null)?.Id
     if (typeof id !== 'string') throw this.#nonsense('create')
+    // A new daemon makes a new socket, which is noticed before; behind another machine's port nothing is seen to change.
+    if (!this.address.startsWith('unix:')) await this.#confirm(signal)
     return id
   }
 

@@ -6,7 +6,7 @@ import { readExit } from './exit-file.ts'
 import { innerPid, isAlive, type ProcessIdentity, signalProcess } from './identity.ts'
 import { poll } from './pause.ts'
 import { launcherRuns } from './processes.ts'
-import { makeVoid, readIdentity } from './run-directory.ts'
+import { makeVoid, readIdentity, readMarker } from './run-directory.ts'
 
 /** How long after KILL the kernel may take to let go; a process in uninterruptible sleep takes longer. */
 const KILL_ROUND_MS = 500
@@ -85,6 +85,12 @@ export async function retireLauncher(directory: string, signal: AbortSignal): Pr
   }
   if (await poll(isGone, { limitMs: RETIRE_LIMIT_MS, longestMs: 20, signal })) return
   throw new RunnerUnreachable(`The launcher of ${directory} does not end`)
+}
+
+/** Ends a launcher that has nothing left to write down, and did not end by itself: somebody has stopped it. */
+export function dismissLauncher(directory: string, bootId: string): void {
+  const launcher = readMarker(directory)?.boot_id === bootId ? readIdentity(directory, 'claim') : null
+  if (launcher !== null) signalProcess(launcher, 'SIGKILL')
 }
 
 /** Waits until the launcher has written down how the worker ended, or is gone. One that has not begun does not. */

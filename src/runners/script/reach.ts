@@ -33,17 +33,22 @@ const NEVER = ['/proc', '/sys', '/dev', '/run', '/var/run']
  * What the command needs: its directory and the libraries beside it (`bin` → `lib`), its interpreter likewise, and the
  * directory of each file that an argument names (a script beside its modules).
  *
- * @param hidden  what is never shown nor anything below it: the state directory.
+ * @param hidden  what is never shown: the state directory with all below it, and the sockets of engines.
  */
-export function shownTo(command: string, args: readonly string[], searchPath: string | null, hidden: string): Shown {
+export function shownTo(
+  command: string,
+  args: readonly string[],
+  searchPath: string | null,
+  hidden: { readonly stateDir: string; readonly sockets: readonly string[] },
+): Shown {
   const files = [...programsOf(command, searchPath), ...args.filter(isFile)].flatMap((path) => [path, realpathOf(path)])
   const directories = new Set<string>()
   const alone = new Set<string>()
   for (const file of new Set(files)) {
     const folder = dirname(file)
     if (isBelowAny(file, SYSTEM_DIRECTORIES) || isBelowAny(file, NEVER)) continue
-    if (BROAD.includes(folder) || dirname(folder) === '/home' || isBelow(file, hidden) || isBelow(hidden, folder))
-      alone.add(file)
+    const isNear = isBelow(file, hidden.stateDir) || holdsAny(folder, [hidden.stateDir, ...hidden.sockets])
+    if (BROAD.includes(folder) || dirname(folder) === '/home' || isNear) alone.add(file)
     else for (const each of [folder, ...librariesBeside(folder)]) directories.add(each)
   }
   return {
@@ -55,6 +60,10 @@ export function shownTo(command: string, args: readonly string[], searchPath: st
 export function isBelow(path: string, folder: string): boolean {
   const way = relative(folder, path)
   return way === '' || !(way === '..' || way.startsWith('../') || isAbsolute(way))
+}
+
+function holdsAny(folder: string, paths: readonly string[]): boolean {
+  return paths.some((path) => isBelow(path, folder))
 }
 
 function isBelowAny(path: string, folders: readonly string[]): boolean {

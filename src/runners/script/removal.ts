@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { RunnerUnreachable } from '../driver.ts'
 import type { CocoonIdentity } from './cage.ts'
 import { cageOf } from './containment.ts'
-import { announceStop, endAll, settleLauncher } from './ending.ts'
+import { announceStop, dismissLauncher, endAll, settleLauncher } from './ending.ts'
 import { identityOf, type ScriptHandle } from './handle.ts'
 import type { ScriptHost } from './host.ts'
 import { namedLeaves, releaseLeaves } from './limits.ts'
@@ -56,6 +56,8 @@ export async function removeService(host: ScriptHost, script: ScriptHandle, sign
     const identity = () => identityOf(marker, readIdentity(directory, 'pid'))
     await endAttempt(host, { directory, identity, graceMs: 0, sandboxed: false }, signal)
   }
+  for (const attempt of attemptsOf(host.runs, script.id))
+    dismissLauncher(attemptDirectory(host.runs, script.id, attempt), host.bootId)
   const gone = takeAway(host.runs, serviceDirectory(host.runs, script.id))
   if (gone) await removeTree(gone, signal)
   await removeTree(join(host.workRoot, script.id), signal)

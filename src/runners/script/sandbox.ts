@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { ScriptConfig } from '../../kinds/kind.ts'
 import { LaunchRefused } from '../driver.ts'
 import { findTool } from './command.ts'
@@ -44,25 +44,32 @@ export function findSandbox({ sandbox }: Pick<ScriptConfig, 'sandbox'>, searchPa
 export function sandboxCommand(plan: SandboxPlan): string[] {
   const hidden = hiddenPaths(plan)
   verifyWork(plan, hidden)
-  const shown = shownTo(plan.command, plan.args, plan.searchPath, plan.stateDir)
+  const shown = shownTo(plan.command, plan.args, plan.searchPath, hidden)
   return plan.sandbox === 'bubblewrap' ? bubblewrap(plan, shown, hidden) : firejail(plan, shown, hidden)
 }
 
 /** What no cocoon may see although it was shown a directory around it. Paths free of links: a mount goes to a place. */
 interface Hidden {
   readonly stateDir: string
+  /** Whether or not they are there: an engine makes its socket anew when it starts, and no mask lasts on it. */
   readonly sockets: readonly string[]
 }
 
 function hiddenPaths({ stateDir, engineSockets }: SandboxPlan): Hidden {
-  return { stateDir: realpathOf(stateDir), sockets: engineSockets.filter(existsSync).map(realpathOf) }
+  const sockets = engineSockets.map((path) => join(realpathOf(dirname(path)), basename(path)))
+  return { stateDir: realpathOf(stateDir), sockets: [...sockets, ...sockets.map(realpathOf)] }
 }
 
 /** Places of the system's services: a directory in one of them is theirs. */
 const SERVICES = ['/run', '/proc', '/sys', '/dev']
 
-function verifyWork({ work, isOwnWork }: SandboxPlan, { stateDir }: Hidden): void {
+function verifyWork({ work, isOwnWork }: SandboxPlan, { stateDir, sockets }: Hidden): void {
   if (isOwnWork) return
+  const socket = sockets.find((path) => isBelow(path, work))
+  if (socket !== undefined)
+    throw new LaunchRefused(
+      `In the working directory "${work}" a sandbox would show the engine's socket ${socket}: set working_dir to another place`,
+    )
   const place = isBelow(work, stateDir) ? stateDir : SERVICES.find((folder) => isBelow(work, folder))
   if (place === undefined) return
   const what = place === stateDir ? 'the state directory' : 'what belongs to the services of the host'
@@ -78,7 +85,8 @@ function bubblewrap({ tool, work }: SandboxPlan, shown: Shown, hidden: Hidden): 
   const files = shown.files.flatMap((path) => ['--ro-bind', path, path])
   const namespaces = ['--unshare-all', '--share-net', '--die-with-parent', '--cap-drop', 'ALL']
   const own = ['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--tmpfs', '/run', '--tmpfs', '/var/tmp']
-  const masks = masksIn([...SYSTEM_DIRECTORIES, ...shown.directories, work], hidden)
+  const seen = [...SYSTEM_DIRECTORIES, ...shown.directories, work].some((path) => isBelow(hidden.stateDir, path))
+  const masks = seen ? ['--tmpfs', hidden.stateDir] : []
   const workBind = ['--bind', work, work]
   // What is mounted later lies on top: the own working directory in the state directory, or the mask in what is shown.
   const isOnTop = isBelow(work, hidden.stateDir)
@@ -89,22 +97,12 @@ function bubblewrap({ tool, work }: SandboxPlan, shown: Shown, hidden: Hidden): 
   ]
 }
 
-function masksIn(seen: readonly string[], { stateDir, sockets }: Hidden): string[] {
-  const isSeen = (path: string): boolean => seen.some((folder) => isBelow(path, folder))
-  return [
-    ...(isSeen(stateDir) ? ['--tmpfs', stateDir] : []),
-    ...sockets.filter(isSeen).flatMap((socket) => ['--ro-bind', '/dev/null', socket]),
-  ]
-}
-
 /** Directories of the host that firejail leaves in place; every other one at the top is emptied or hidden. */
 const LEFT = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'usr', 'etc', 'dev', 'proc', 'sys', 'nix', 'gnu']
 
 function firejail({ tool, work }: SandboxPlan, shown: Shown, hidden: Hidden): string[] {
   const kept = [work, ...shown.directories, ...shown.files]
-  const masked = [hidden.stateDir, ...hidden.sockets].filter(
-    (path) => !isBelow(work, path) && kept.some((folder) => isBelow(path, folder)),
-  )
+  const isMasked = !isBelow(work, hidden.stateDir) && kept.some((folder) => isBelow(hidden.stateDir, folder))
   const tops = readdirSync('/').filter((name) => !LEFT.includes(name) && existsSync(join('/', name)))
   const closed = tops.map((name) => {
     const top = join('/', name)
@@ -129,7 +127,7 @@ function firejail({ tool, work }: SandboxPlan, shown: Shown, hidden: Hidden): st
     `--private-etc=${ETC_NAMES.filter((name) => !['passwd', 'group'].includes(name) && existsSync(join('/etc', name))).join(',')}`,
     ...closed,
     ...kept.map((path) => `--whitelist=${path}`),
-    ...masked.map((path) => `--blacklist=${path}`),
+    ...(isMasked ? [`--blacklist=${hidden.stateDir}`] : []),
     ...[...shown.directories, ...shown.files].map((path) => `--read-only=${path}`),
     ...[`--read-write=${work}`, `--private-cwd=${work}`, '--'],
   ]
