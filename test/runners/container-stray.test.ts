@@ -75,6 +75,26 @@ describe('answers that are not the engine’s', () => {
     assert.ok(error instanceof RunnerUnreachable)
   })
 
+  it('F35: an engine that will not stop a container is told to kill it; one that was only in trouble stops it', async (t) => {
+    for (const refusals of [1, Number.POSITIVE_INFINITY]) {
+      const { engine, driver, signal } = await open(t)
+      let stops = 0
+      engine.on('GET /containers/', json(200, fakeContainer(ID)))
+      const end: Answer = (response, request, body) => {
+        engine.on('GET /containers/', json(200, fakeContainer(ID, { Status: 'exited', Running: false })))
+        json(204, null)(response, request, body)
+      }
+      engine.on(`POST /containers/${ID}/stop`, (response, request, body) => {
+        if (stops++ < refusals) json(500, { message: 'permission denied' })(response, request, body)
+        else end(response, request, body)
+      })
+      engine.on(`POST /containers/${ID}/kill`, end)
+      await within(driver.stop(HANDLE, 100, signal), 10_000, 'the stop')
+      const kills = engine.calls.filter(({ line }) => line.includes('/kill')).length
+      assert.deepEqual([stops, kills], [2, refusals === 1 ? 0 : 1])
+    }
+  })
+
   it('F35: a redirect leads nowhere and ends nothing, wherever it points', async (t) => {
     const { engine, driver, signal } = await open(t)
     await driver.probe(signal)

@@ -8,6 +8,7 @@ import { EngineRefusal } from './request.ts'
 const POLL_MS = 100
 const REMOVAL_MS = 30_000
 const KILL_MS = 5_000
+const STOP_AGAIN_MS = 1_000
 /** What a process ends with that was killed: 128 + SIGKILL. */
 const KILLED = 137
 
@@ -115,11 +116,19 @@ async function stopAsItIs(engine: Engine, id: string, graceMs: number, signal: A
   } catch (error) {
     const container = error instanceof EngineRefusal ? await engine.inspect(id, signal) : null
     if (container?.isAlive === false) return
-    if (container?.isPaused !== true) throw error
+    if (container === null) throw error
     // Podman stops nothing that is paused.
-    await engine.unpause(id, signal)
-    await engine.stop(id, graceMs, signal)
+    if (container.isPaused) await engine.unpause(id, signal)
+    else await delay(STOP_AGAIN_MS, undefined, { signal })
+    await stopOrNot(engine, id, graceMs, signal)
   }
+}
+
+/** Refused twice: then KILL is what is left. */
+async function stopOrNot(engine: Engine, id: string, graceMs: number, signal: AbortSignal): Promise<void> {
+  await engine.stop(id, graceMs, signal).catch((error: unknown) => {
+    if (!(error instanceof EngineRefusal)) throw error
+  })
 }
 
 async function hasEnded(engine: Engine, id: string, signal: AbortSignal): Promise<boolean> {
