@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { open, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { containersOf } from '../support/crash/engine-objects.ts'
 import { workersOf } from '../support/crash/live-processes.ts'
@@ -78,9 +79,9 @@ describe('hive doctor --rebuild', () => {
       'the ends',
     )
     await first.end('SIGTERM')
-    const file = await open(join(world.directory, 'hive.db'), 'r+')
-    const { size } = await file.stat()
-    await file.write(Buffer.alloc(4096, 0xee), 0, 4096, size - 4096)
+    const path = join(world.directory, 'hive.db')
+    const file = await open(path, 'r+')
+    await file.write(Buffer.alloc(4096, 0xee), 0, 4096, (pageOfRows(path) - 1) * 4096)
     await file.close()
     const { status, body, stderr } = rebuild(world)
     assert.equal(status, 0, stderr)
@@ -114,3 +115,18 @@ describe('hive doctor --rebuild', () => {
     await world.check(await world.start())
   })
 })
+
+/** A page that holds some of the services, and no others; pages count from 1 (sqlite.org/dbstat.html). */
+function pageOfRows(path: string): number {
+  const database = new DatabaseSync(path, { readOnly: true })
+  try {
+    const leaves = database.prepare(
+      "SELECT pageno FROM dbstat WHERE name = 'services' AND pagetype = 'leaf' AND ncell > 0",
+    )
+    const pages = leaves.all().map(({ pageno }) => Number(pageno))
+    assert.ok(pages.length > 1)
+    return Math.max(...pages)
+  } finally {
+    database.close()
+  }
+}
