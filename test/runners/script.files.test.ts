@@ -78,20 +78,20 @@ test('F30: a directory that is swapped for a link while launches run never leads
   const victim = join(base, spec.name)
   let flipping = true
   const flips = flip(victim, outside, () => flipping)
-  let launches = 0
-  for (let attempt = 1; attempt <= 25; attempt++) {
+  let refused = 0
+  // On a machine with much to do the other side of the race may be slow for a while.
+  for (let attempt = 1; attempt <= 25 || (refused === 0 && attempt <= 400); attempt++) {
     const launched = await bench.driver.start({ ...spec, attempt }, bench.signal).catch((error: unknown) => {
       assert.ok(error instanceof LaunchRefused, String(error))
       return null
     })
-    if (launched === null) continue
-    launches++
-    await within(bench.driver.wait(launched.handle, bench.signal), 5_000, 'wait')
+    if (launched === null) refused++
+    else await within(bench.driver.wait(launched.handle, bench.signal), 5_000, 'wait')
   }
   flipping = false
   await flips
   assert.deepEqual(await readdir(outside), [])
-  assert.ok(launches < 25, 'the race was never lost, so nothing was tested')
+  assert.ok(refused > 0, 'the race was never lost, so nothing was tested')
 })
 
 test('a working directory that is relative or holds `..` is refused', () => {
