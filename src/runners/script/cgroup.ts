@@ -63,10 +63,11 @@ export async function makeLeaf(parent: CgroupParent, leaf: string): Promise<void
  * @param isKnown  whether there is an attempt of this id; an attempt is recorded before its leaf is made.
  */
 export async function sweepLeaves(place: string, isKnown: (id: string, attempt: number) => boolean): Promise<void> {
-  for (const leaf of treeOf(place)) {
-    const { id, attempt } = LEAF_NAME.exec(basename(leaf))?.groups ?? {}
-    const isLeaf = dirname(leaf) === place && id !== undefined
-    if (isLeaf && !isKnown(id, Number(attempt)) && !isPopulated(leaf)) await removeTree(leaf)
+  for (const name of namesIn(place)) {
+    const { id, attempt } = LEAF_NAME.exec(name)?.groups ?? {}
+    if (id === undefined || isKnown(id, Number(attempt))) continue
+    const leaf = join(place, name)
+    if (!isPopulated(leaf)) await removeTree(leaf)
   }
 }
 
@@ -130,9 +131,14 @@ export function pidsIn(cgroup: string): number[] {
 
 /** The cgroup and all below it, deepest first. */
 function treeOf(cgroup: string): string[] {
+  return existsSync(cgroup) ? [...namesIn(cgroup).flatMap((name) => treeOf(join(cgroup, name))), cgroup] : []
+}
+
+/** Of the cgroups right below; none if it is gone. */
+function namesIn(cgroup: string): string[] {
   try {
-    const below = readdirSync(cgroup, { withFileTypes: true }).filter((entry) => entry.isDirectory())
-    return [...below.flatMap((entry) => treeOf(join(cgroup, entry.name))), cgroup]
+    const entries = readdirSync(cgroup, { withFileTypes: true })
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
   } catch {
     return []
   }
